@@ -1,0 +1,70 @@
+# Everything starts here: `make help`.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+CONFIG ?= config
+# Debian's names of the real peers that tests/interop talks to.
+PEERS := freediameter freediameter-extensions iproute2 kamailio kamailio-ims-modules openssl sip-tester tshark
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# The environment is made once; a lock file or a pyproject.toml that is newer than its stamp installs again.
+$(BIN)/python:
+	@tools/check_host.sh $(PYTHON)
+	@echo "making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv --clear $(VENV)
+
+define install_locked
+	$(PIP) install --quiet --require-hashes --no-deps -r $(1)
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+endef
+
+$(VENV)/.run: requirements.txt pyproject.toml | $(BIN)/python
+	$(call install_locked,requirements.txt)
+
+$(VENV)/.dev: requirements-dev.txt pyproject.toml | $(BIN)/python
+	$(call install_locked,requirements-dev.txt)
+	@touch $(VENV)/.run
+
+install: $(VENV)/.dev ## make .venv with everything that the tests need, from the lock file
+
+run: $(VENV)/.run ## start the server on the sample configuration, in the foreground
+	@exec $(BIN)/ocs serve --config $(CONFIG)
+
+test: $(VENV)/.dev ## every test that needs only Python packages (ARGS=... for pytest)
+	$(BIN)/python -m pytest --ignore=tests/interop $(ARGS)
+
+check: $(VENV)/.dev ## lint, formatting, types, and which room may import which
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_imports.py
+
+peers: ## as root: install the real peers from Debian
+	@test "$$(id -u)" = 0 || { echo "make $@ needs root: it installs Debian packages" >&2; exit 1; }
+	apt-get -qq update
+	DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $(PEERS)
+
+interop: $(VENV)/.dev peers ## as root: tests against freeDiameter, Kamailio and tshark in network namespaces
+	$(BIN)/python -m pytest tests/interop $(ARGS)
+
+conformance: $(VENV)/.dev ## write docs/conformance.md from the tests' markers
+	$(BIN)/python tools/conformance.py
+
+lock: $(VENV)/.dev ## resolve the dependencies again and write the lock files
+	tools/lock.sh $(BIN)
+
+bare: ## as root: prove `make run` and `make test` in a fresh Debian 12 folder
+	tools/bare_debian.sh
+
+clean: ## remove what builds and tests leave behind (not var/, which holds accounts)
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis src/*.egg-info
+	find src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help install run test check peers interop conformance lock bare clean
