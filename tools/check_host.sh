@@ -6,8 +6,8 @@ missing=()
 say() { echo "make: $1" >&2; missing+=("$2"); }
 
 command -v git >/dev/null || say "git is not installed" git
-if ! command -v "$python" >/dev/null; then
-  say "$python is not installed; Python 3.11 or newer is needed" python3
+if ! "$python" -c '' 2>/dev/null; then
+  say "$python does not run; Python 3.11 or newer is needed" python3
   say "the venv module comes apart from it" python3-venv
 elif ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
   echo "make: $python is $("$python" --version 2>&1); Python 3.11 or newer is needed (make PYTHON=python3.11 ...)" >&2
