@@ -1,0 +1,1 @@
+"""Balances: account -> account'. Pure functions over an immutable account state."""

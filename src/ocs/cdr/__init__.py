@@ -1,0 +1,1 @@
+"""Charging data records: what a session, a rating group and a partial cost."""

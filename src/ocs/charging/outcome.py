@@ -1,0 +1,41 @@
+"""What a decision wants written: account writes, session, journal, CDRs, answer. The store commits it as one."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ocs.balances.account import Account
+from ocs.balances.journal import Entry
+from ocs.cdr.records import Cdr
+from ocs.charging.requests import ChargingAnswer
+from ocs.charging.session import AnswerPage, Session
+
+
+class AccountWrite(msgspec.Struct, frozen=True, gc=False):
+    """A new state of an account; it is written only where the stored version is `account.version - 1`.
+
+    identities: names to enter into the directory with it (when an account is made).
+    """
+
+    account: Account
+    entry: Entry
+    identities: tuple[str, ...] = ()
+
+
+class Outcome(msgspec.Struct, frozen=True, gc=False):
+    """One decision.
+
+    writes: 1..n account writes; none: nothing moves, and no commit is needed.
+    answer: what to tell the client; None where nobody waits (supervision).
+    repeat: the stored content of an earlier answer to the same request; then nothing else is set.
+    session: its new state, None = unchanged. page: answers that left the session row.
+    conflict: why a command by people was refused, "" otherwise.
+    """
+
+    writes: tuple[AccountWrite, ...] = ()
+    session: Session | None = None
+    cdrs: tuple[Cdr, ...] = ()
+    page: AnswerPage | None = None
+    answer: ChargingAnswer | None = None
+    repeat: bytes | None = None
+    conflict: str = ""

@@ -1,0 +1,185 @@
+"""Charging requests and answers in domain words: what an application makes of a CCR, free of AVP codes."""
+
+from __future__ import annotations
+
+from enum import Enum, IntEnum
+
+import msgspec
+
+from ocs.rating.units import Measure
+
+
+class RequestType(IntEnum):
+    """CC-Request-Type (RFC 8506 8.3)."""
+
+    INITIAL = 1
+    UPDATE = 2
+    TERMINATION = 3
+    EVENT = 4
+
+
+class RequestedAction(IntEnum):
+    """Requested-Action of an event (RFC 8506 8.41)."""
+
+    DIRECT_DEBITING = 0
+    REFUND_ACCOUNT = 1
+    CHECK_BALANCE = 2
+    PRICE_ENQUIRY = 3
+
+
+class Result(IntEnum):
+    """Result-Codes that charging decides on (RFC 6733 7.1, RFC 8506 9)."""
+
+    SUCCESS = 2001
+    TOO_BUSY = 3004
+    END_USER_SERVICE_DENIED = 4010
+    CREDIT_CONTROL_NOT_APPLICABLE = 4011
+    CREDIT_LIMIT_REACHED = 4012
+    UNKNOWN_SESSION_ID = 5002
+    UNABLE_TO_COMPLY = 5012
+    USER_UNKNOWN = 5030
+    RATING_FAILED = 5031
+
+
+class FinalAction(IntEnum):
+    """Final-Unit-Action (RFC 8506 8.35)."""
+
+    TERMINATE = 0
+    REDIRECT = 1
+    RESTRICT_ACCESS = 2
+
+
+class Units(msgspec.Struct, frozen=True, gc=False):
+    """Service units of one container; None where the client sent none of that measure.
+
+    time_ns: CC-Time as nanoseconds; octets: CC-Total-Octets, or input + output where there is no total;
+    events: CC-Service-Specific-Units.
+    """
+
+    time_ns: int | None = None
+    octets: int | None = None
+    events: int | None = None
+
+    def get(self, measure: Measure) -> int | None:
+        """The counter of `measure`."""
+        if measure is Measure.OCTETS:
+            return self.octets
+        return self.time_ns if measure is Measure.TIME else self.events
+
+    def measure(self) -> Measure | None:
+        """The measure that the container speaks of, None where it is empty; octets before time before events."""
+        if self.octets is not None:
+            return Measure.OCTETS
+        if self.time_ns is not None:
+            return Measure.TIME
+        return None if self.events is None else Measure.EVENTS
+
+
+class GroupRequest(msgspec.Struct, frozen=True, gc=False):
+    """One Multiple-Services-Credit-Control of a request, or the command's own units where there is none.
+
+    rating_group, service_id: None where not sent (the service's default group is rated).
+    requested: None: no Requested-Service-Unit; empty Units: the server decides how much.
+    used: one entry per Used-Service-Unit.
+    final: reported as FINAL or QHT: the group's quota is given back with this report.
+    """
+
+    rating_group: int | None = None
+    service_id: int | None = None
+    requested: Units | None = None
+    used: tuple[Units, ...] = ()
+    final: bool = False
+
+
+class ChargingRequest(msgspec.Struct, frozen=True):
+    """One request of a charging client.
+
+    session_id: as sent; sub_session_id: CC-Sub-Session-Id or None.
+    service: name of the service that the Service-Context-Id leads to.
+    subscriber: identities in the configured order of preference, e.g. ("imsi:26201...", "msisdn:49...").
+    action: Requested-Action, only with EVENT.
+    called: called party or recipient as sent ("tel:+614...", "sip:000@..."), "" where there is none.
+    terminating: the served user is the called party (Role-Of-Node 1): not rated as originating.
+    groups: what is asked and reported; `command_level` says that the client sent no MSCC, and is answered so.
+    refuse_in_group: the peer wants every refusal of credit in the MSCC, never at command level.
+    event_at_ns: Event-Timestamp as Unix nanoseconds, None where not sent.
+    attributes: what CDRs keep besides: ("apn", "internet"), ("imei", ...), ...; no attribute twice.
+    """
+
+    session_id: str
+    type: RequestType
+    number: int
+    service: str
+    origin_host: str
+    sub_session_id: int | None = None
+    subscriber: tuple[str, ...] = ()
+    action: RequestedAction | None = None
+    called: str = ""
+    terminating: bool = False
+    groups: tuple[GroupRequest, ...] = ()
+    command_level: bool = False
+    refuse_in_group: bool = False
+    event_at_ns: int | None = None
+    attributes: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def session_key(self) -> str:
+        """What the session is stored under: a sub-session is a session of its own."""
+        return self.session_id if self.sub_session_id is None else f"{self.session_id}#{self.sub_session_id}"
+
+    @property
+    def name(self) -> str:
+        """The request within its session, as the journal names it: "I/0", "U/3"."""
+        return f"{self.type.name[0]}/{self.number}"
+
+
+class FinalUnit(msgspec.Struct, frozen=True):
+    """Final-Unit-Indication: what the client does when the grant is used up.
+
+    redirect_to: address for REDIRECT (IPv4, IPv6, URL or SIP URI); filter_ids for RESTRICT_ACCESS.
+    """
+
+    action: FinalAction = FinalAction.TERMINATE
+    redirect_to: str = ""
+    filter_ids: tuple[str, ...] = ()
+
+
+class GroupAnswer(msgspec.Struct, frozen=True):
+    """The answer to one GroupRequest.
+
+    granted: amount in base units of `measure`, None: nothing was to be granted (no Granted-Service-Unit is sent).
+    validity_time_s: None where no quota is open.
+    why: the reason of a refusal in words, for logs and metrics: one of "unknown_account", "disabled_account",
+        "no_plan", "no_service", "unknown_rating_group", "no_destination", "no_rate", "no_credit", "blocked".
+    """
+
+    rating_group: int | None
+    service_id: int | None
+    result: Result
+    measure: Measure
+    granted: int | None = None
+    validity_time_s: int | None = None
+    final_unit: FinalUnit | None = None
+    why: str = ""
+
+
+class ChargingAnswer(msgspec.Struct, frozen=True):
+    """The answer to a ChargingRequest; `result` stands at command level, each group has its own.
+
+    enough_credit: Check-Balance-Result of a balance check, None otherwise.
+    cost_nanos, currency: of a price enquiry; None otherwise.
+    """
+
+    result: Result
+    groups: tuple[GroupAnswer, ...] = ()
+    why: str = ""
+    enough_credit: bool | None = None
+    cost_nanos: int | None = None
+    currency: str = ""
+
+
+class UnknownSession(Enum):
+    """What to do with an UPDATE of a session that is not known here."""
+
+    REFUSE = "refuse"
+    ADOPT = "adopt"

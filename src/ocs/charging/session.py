@@ -1,0 +1,128 @@
+"""The state of one charging session: rating groups, segments, holds, numbers processed, last answers."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import msgspec
+
+from ocs.rating.prices import Rate
+from ocs.rating.units import Measure
+
+
+class SessionState(Enum):
+    """Life of a session row. Only OPEN has holds; the others are the memory of repeats, kept 24 h.
+
+    CLOSED: ended by TERMINATION, or an EVENT; EXPIRED: ended by a timer; REFUSED: an INITIAL that opened no session;
+    UNKNOWN: never opened here, but a report of it was refused and remembered.
+    """
+
+    OPEN = "open"
+    CLOSED = "closed"
+    EXPIRED = "expired"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+class Hold(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a rating group holds on one balance, in the balance's base unit."""
+
+    balance_id: str
+    amount: int
+
+
+class Segment(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A stretch of usage with one rate: each report costs price(priced) - charged.
+
+    priced: base units that no unit balance covered, in all reports of the segment.
+    charged_nanos: what was charged for them (connect fee apart); never lowered.
+    """
+
+    rate: Rate
+    tariff_version: str
+    destination_id: str
+    prefix: str
+    priced: int = 0
+    charged_nanos: int = 0
+
+
+class Group(msgspec.Struct, frozen=True, array_like=True):
+    """One rating group (and service identifier) of a session.
+
+    segment: None while the group has no rate (its usage is then counted, unrated).
+    holds: of the open grant; granted: its base units; granted_priced: the part of it that money would pay.
+    valid_until_ns: end of the grant's validity; hold_until_ns: plus grace; 0 while no quota is open.
+    usage, unit_usage, cost_nanos, overrun, unrated: sums over the whole session, in base units and nanos:
+        all usage; the part paid by unit balances; money charged, fees included; usage beyond what was granted;
+        usage for which there was no rate.
+    started_at_ns, last_at_ns: first grant or report, last report.
+    """
+
+    rating_group: int | None
+    service_id: int | None
+    measure: Measure
+    segment: Segment | None = None
+    holds: tuple[Hold, ...] = ()
+    granted: int = 0
+    granted_priced: int = 0
+    valid_until_ns: int = 0
+    hold_until_ns: int = 0
+    usage: int = 0
+    unit_usage: int = 0
+    cost_nanos: int = 0
+    overrun: int = 0
+    unrated: int = 0
+    fee_charged: bool = False
+    started_at_ns: int = 0
+    last_at_ns: int = 0
+    partial: int = 0
+
+
+class Answered(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The stored answer of one request: `content` is every AVP of it but Proxy-Info, as sent."""
+
+    type: int
+    number: int
+    content: bytes
+
+
+class Session(msgspec.Struct, frozen=True, array_like=True):
+    """One session, or sub-session.
+
+    key: Session-Id, with "#N" for sub-session N.
+    seen: per CC-Request-Type the numbers processed, as inclusive ranges (low, high) in ascending order.
+    answers: the last answers, oldest first; older ones are in `pages` answer pages of the store.
+    due_at_ns: when supervision has to look at it next; for a closed one, when it may be forgotten.
+    """
+
+    account_id: str
+    key: str
+    service: str
+    state: SessionState
+    opened_at_ns: int
+    last_at_ns: int
+    due_at_ns: int
+    subscriber: str = ""
+    called: str = ""
+    origin_host: str = ""
+    attributes: tuple[tuple[str, str], ...] = ()
+    groups: tuple[Group, ...] = ()
+    fee_charged: bool = False
+    seen: dict[int, tuple[tuple[int, int], ...]] = {}
+    answers: tuple[Answered, ...] = ()
+    pages: int = 0
+    cause: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can hold and be granted."""
+        return self.state is SessionState.OPEN
+
+
+class AnswerPage(msgspec.Struct, frozen=True, array_like=True):
+    """Answers that no longer fit into the session row, written once and read only for a late repeat."""
+
+    account_id: str
+    session_key: str
+    page: int
+    answers: tuple[Answered, ...]

@@ -1,0 +1,1 @@
+"""Configuration: YAML -> typed, frozen settings -> checks -> compiled tariff."""

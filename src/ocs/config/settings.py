@@ -1,0 +1,90 @@
+"""What a configuration folder says, typed and frozen, as the rest of the program reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from ipaddress import IPv4Network, IPv6Network
+
+import msgspec
+
+from ocs.balances.account import Balance, Status
+from ocs.charging.policy import ServicePolicy
+from ocs.rating.tariff import Tariff
+
+
+class Transport(Enum):
+    """Transports of a Diameter listener."""
+
+    TCP = "tcp"
+
+
+class Listener(msgspec.Struct, frozen=True):
+    """Where Diameter is listened for. `host` is an IPv4 or IPv6 address, or a name; port 0 = any free one."""
+
+    transport: Transport
+    host: str
+    port: int
+
+
+class Refusals(Enum):
+    """Where a peer wants refusals of credit: in the MSCC under 2001, or at command level when all is refused."""
+
+    MSCC = "mscc"
+    COMMAND = "command"
+
+
+class PeerRule(msgspec.Struct, frozen=True):
+    """Which peers are admitted, and how they are treated; the first rule that fits a peer is its rule.
+
+    host: pattern of the Origin-Host in its CER, "*" for any run of characters ("*.pgw.example.com"); any case.
+    networks: where its connections come from.
+    strict: unknown AVPs with the M bit inside Service-Information are refused, too.
+    connections: how many connections one identity may have.
+    watchdog_s: Twinit of RFC 3539, at least 6.
+    grant_without_rsu: an INITIAL with an MSCC but no Requested-Service-Unit is granted by policy.
+    """
+
+    host: str
+    networks: tuple[IPv4Network | IPv6Network, ...]
+    refusals: Refusals = Refusals.COMMAND
+    strict: bool = False
+    connections: int = 1
+    watchdog_s: int = 30
+    grant_without_rsu: bool = False
+
+
+class Subscriber(msgspec.Struct, frozen=True):
+    """An account as `subscribers.yaml` opens it on the first start.
+
+    identities: "msisdn:4917...", "imsi:26201...", "sip:user@host", "nai:user@realm", "private:...".
+    """
+
+    id: str
+    identities: tuple[str, ...]
+    plan: str
+    status: Status = Status.ACTIVE
+    balances: tuple[Balance, ...] = ()
+    expires_at_ns: int | None = None
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """All of a configuration folder.
+
+    identity: own Origin-Host; realms: served, the first is the own Origin-Realm.
+    subscription_order: which Subscription-Id counts when several are given, e.g. ("imsi", "msisdn", "sip", ...).
+    services: by name. store_url: "sqlite:PATH" (relative to the working directory) or "memory:".
+    """
+
+    identity: str
+    realms: tuple[str, ...]
+    listeners: tuple[Listener, ...]
+    peers: tuple[PeerRule, ...]
+    services: Mapping[str, ServicePolicy]
+    store_url: str
+    http_host: str
+    http_port: int
+    tariff: Tariff
+    subscribers: tuple[Subscriber, ...]
+    subscription_order: tuple[str, ...] = ("msisdn", "imsi", "sip", "nai", "private")
+    emergency_grant_validity_s: int = 3_600

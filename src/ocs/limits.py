@@ -1,0 +1,69 @@
+"""Every bound in the program, each with the Result-Code that a client gets when it is hit.
+
+A bound that is not named here does not exist: add it here first, count its hits in `nms.metrics`
+(`ocs_limit_hits_total{limit}`), and say in `LIMITS` what the client is told.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+# Diameter wire
+MESSAGE_OCTETS_MAX: Final = 65_536
+AVP_DEPTH_MAX: Final = 16
+AVP_COUNT_MAX: Final = 2_048
+
+# Diameter peers
+CONNECTIONS_MAX: Final = 1_024
+PEER_INFLIGHT_MAX: Final = 4_096
+INFLIGHT_MAX: Final = 16_384
+PEER_OUTPUT_OCTETS_MAX: Final = 8 * 1_048_576
+CER_TIMEOUT_S: Final = 10
+WATCHDOG_S: Final = 30
+DRAIN_TIMEOUT_S: Final = 5
+ANSWER_DEADLINE_S: Final = 4
+
+# Charging
+GROUPS_PER_SESSION_MAX: Final = 256
+GROUPS_PER_REQUEST_MAX: Final = 64
+NUMBER_GAPS_PER_SESSION_MAX: Final = 512
+ANSWERS_INLINE_MAX: Final = 8
+REPEAT_MEMORY_S: Final = 24 * 3_600
+BALANCES_PER_ACCOUNT_MAX: Final = 256
+USAGE_MAX: Final = 2**63 - 1
+SESSION_ID_OCTETS_MAX: Final = 1_024
+
+# Store
+BATCH_OUTCOMES_MAX: Final = 256
+CACHED_ACCOUNTS_MAX: Final = 50_000
+CACHED_SESSIONS_PER_ACCOUNT_MAX: Final = 64
+PENDING_PER_ACCOUNT_MAX: Final = 1_024
+
+# HTTP
+PAGE_ROWS_MAX: Final = 1_000
+REQUEST_BODY_OCTETS_MAX: Final = 1_048_576
+
+
+class Limit(NamedTuple):
+    """What happens at a bound: its value and the Result-Code sent (0: the connection is closed, or HTTP answers)."""
+
+    value: int
+    result_code: int
+
+
+LIMITS: Final[dict[str, Limit]] = {
+    "message_octets": Limit(MESSAGE_OCTETS_MAX, 5015),
+    "avp_depth": Limit(AVP_DEPTH_MAX, 5014),
+    "avp_count": Limit(AVP_COUNT_MAX, 5014),
+    "connections": Limit(CONNECTIONS_MAX, 0),
+    "peer_inflight": Limit(PEER_INFLIGHT_MAX, 3004),
+    "inflight": Limit(INFLIGHT_MAX, 3004),
+    "peer_output_octets": Limit(PEER_OUTPUT_OCTETS_MAX, 0),
+    "answer_deadline_s": Limit(ANSWER_DEADLINE_S, 3004),
+    "groups_per_session": Limit(GROUPS_PER_SESSION_MAX, 5012),
+    "groups_per_request": Limit(GROUPS_PER_REQUEST_MAX, 5009),
+    "number_gaps_per_session": Limit(NUMBER_GAPS_PER_SESSION_MAX, 5012),
+    "usage": Limit(USAGE_MAX, 5004),
+    "session_id_octets": Limit(SESSION_ID_OCTETS_MAX, 5004),
+    "pending_per_account": Limit(PENDING_PER_ACCOUNT_MAX, 3004),
+}

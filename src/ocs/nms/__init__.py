@@ -1,0 +1,1 @@
+"""What operators watch: metrics (elements, alarms and capacity have their place here)."""

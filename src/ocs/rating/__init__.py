@@ -1,0 +1,1 @@
+"""Rating: event -> price. Pure functions over a compiled, immutable tariff."""

@@ -1,0 +1,1 @@
+"""Stores: where accounts, sessions, the journal and CDRs become durable."""
