@@ -1,0 +1,1 @@
+"""Diameter (RFC 6733): codec, dictionary, grammar, peers and applications."""
