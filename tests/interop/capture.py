@@ -1,0 +1,91 @@
+"""What went over the loopback of a namespace, as tshark sees it: the judge of what ocs sent."""
+
+import json
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tests.interop.namespace import Namespace
+from tests.interop.service import Service
+
+DIAMETER_PORT = 3868
+MARKER_PORT = 9
+
+
+class Capture:
+    """A running tshark: `with Capture(...)`, or `close()`; the other methods read the file afterwards."""
+
+    def __init__(self, namespace: Namespace, folder: Path):
+        self.namespace = namespace
+        self.file = folder / "capture.pcapng"
+        argv = namespace.command("tshark", "-i", "lo", "-q", "-w", self.file, "-f", f"tcp port {DIAMETER_PORT} or udp")
+        self.service = Service(argv, folder / "tshark.log", stop_signal=signal.SIGINT)
+
+    def __enter__(self) -> Self:
+        self.service.__enter__()
+        try:
+            self._wait_for_marker(b"capture-begins")
+        except BaseException:
+            self.service.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the capture when all that was sent before stands in the file."""
+        process = self.service.process
+        if process is not None and process.poll() is None:
+            try:
+                self._wait_for_marker(b"capture-ends")
+            finally:
+                self.service.stop()
+
+    def _wait_for_marker(self, marker: bytes) -> None:
+        """Packets wait in buffers of the kernel and of tshark, in order: a datagram in the file tells where it is."""
+        with self.namespace.datagram_socket() as sender:
+
+            def arrived() -> bool:
+                sender.sendto(marker, ("127.0.0.1", MARKER_PORT))
+                return self.file.exists() and marker in self.file.read_bytes()
+
+            self.service.wait_for(f"{marker!r} in the capture", arrived)
+
+    def fields(self, display_filter: str, *names: str) -> list[list[str]]:
+        """One row for each packet that fits; a field that occurs more than once is joined by commas."""
+        argv = ["-T", "fields", "-E", "separator=/t", *(word for name in names for word in ("-e", name))]
+        return [line.split("\t") for line in self._read(display_filter, *argv).splitlines()]
+
+    def trees(self, display_filter: str) -> list[dict[str, Any]]:
+        """The dissection of each packet that fits."""
+        text = self._read(display_filter, "-T", "json", "--no-duplicate-keys")
+        return [packet["_source"]["layers"] for packet in json.loads(text or "[]")]
+
+    def complaints(self) -> list[list[str]]:
+        """(frame, Diameter command, complaint) of everything that ocs sent and tshark finds malformed or wrong."""
+        wrong = f"tcp.srcport == {DIAMETER_PORT} && diameter && (_ws.malformed || _ws.expert.severity >= 8388608)"
+        return self.fields(wrong, "frame.number", "diameter.cmd.code", "_ws.expert.message")
+
+    def _read(self, display_filter: str, *argv: str) -> str:
+        # Streams are put together: messages that share a segment or span two are dissected like any other.
+        command = ["tshark", "-r", str(self.file), "-2", "-R", display_filter, *argv]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def values(tree: Any, name: str) -> Iterator[Any]:
+    """Every value under the key `name` in a dissection, at any depth, in order."""
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            if key == name:
+                yield from value if isinstance(value, list) else [value]
+            else:
+                yield from values(value, name)
+    elif isinstance(tree, list):
+        for item in tree:
+            yield from values(item, name)

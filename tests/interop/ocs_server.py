@@ -1,0 +1,73 @@
+"""`ocs serve` on a copy of the sample configuration, and its HTTP interface."""
+
+import http.client
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.interop.namespace import Namespace
+from tests.interop.service import Service
+
+ROOT = Path(__file__).parent.parent.parent
+DIAMETER_PORT = 3868
+HTTP_PORT = 2080
+
+
+def copy_config(target: Path, store_url: str) -> None:
+    """The sample configuration, listening on every address of its namespace, with a store of its own."""
+    shutil.copytree(ROOT / "config", target)
+    file = target / "server.yaml"
+    # Scalars stay strings, as the server itself reads them.
+    config = yaml.load(file.read_text(), yaml.BaseLoader)
+    config["listeners"] = [{"transport": "tcp", "host": "0.0.0.0", "port": str(DIAMETER_PORT)}]
+    config["http"]["bind"] = f"127.0.0.1:{HTTP_PORT}"
+    config["store"]["url"] = store_url
+    file.write_text(yaml.safe_dump(config, sort_keys=False))
+
+
+class OcsServer(Service):
+    """The running server; `get` asks it over HTTP from inside its namespace."""
+
+    def __init__(self, namespace: Namespace, folder: Path):
+        folder.mkdir()
+        copy_config(folder / "config", f"sqlite:///{folder}/ocs.sqlite")
+        self.namespace = namespace
+        program = ROOT / ".venv" / "bin" / "ocs"
+        super().__init__(
+            namespace.command(program, "serve", "--config", folder / "config"), folder / "ocs.log", cwd=folder
+        )
+
+    def wait_until_ready(self) -> None:
+        self.wait_for("an answer from /readyz", self._is_ready)
+
+    def _is_ready(self) -> bool:
+        try:
+            return self.request("GET", "/readyz")[0] == 200
+        except OSError:
+            return False
+
+    def request(self, method: str, path: str) -> tuple[int, bytes]:
+        """(status, body)"""
+        connection = http.client.HTTPConnection("127.0.0.1", HTTP_PORT)
+        connection.sock = self.namespace.connect("127.0.0.1", HTTP_PORT)
+        try:
+            connection.request(method, path)
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
+
+    def get(self, path: str) -> Any:
+        status, body = self.request("GET", path)
+        assert status == 200, f"GET {path}: {status} {body[:300]!r}"
+        return json.loads(body)
+
+    def balances(self, account: str) -> dict[str, dict[str, Any]]:
+        """The balances of an account by their ids."""
+        return {balance["id"]: balance for balance in self.get(f"/v1/accounts/{account}")["balances"]}
+
+    def cdrs(self, account: str) -> list[dict[str, Any]]:
+        return list(self.get(f"/v1/cdrs?account={account}")["items"])

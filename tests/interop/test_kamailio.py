@@ -1,0 +1,78 @@
+"""Kamailio charges calls over Ro, placed by sipp: what it reports is what the account pays, and no credit means 402."""
+
+from decimal import Decimal
+
+import pytest
+
+from tests.interop.capture import values
+from tests.interop.kamailio import called_party, kamailio, place_call
+
+NS_PER_S = 1_000_000_000
+TALK_MS = 7_000
+
+
+@pytest.fixture
+def switch(namespace, ocs, tmp_path):
+    """A Kamailio that is connected to ocs, with a telephone behind it that answers."""
+    with kamailio(namespace, tmp_path / "kamailio") as switch, called_party(namespace, tmp_path):
+        # Its workers start one by one; the log tells when the peer is open and thus the whole is up.
+        switch.wait_for("an open peer", lambda: any_peer_open(ocs))
+        yield switch
+
+
+def any_peer_open(ocs) -> bool:
+    return any(peer.get("state") == "open" for peer in ocs.get("/v1/peers")["items"])
+
+
+def reported_seconds(capture) -> tuple[list[str], int]:
+    """The CC-Request-Types of the call in order, and the sum of CC-Time over its Used-Service-Units."""
+    requests = capture.trees("diameter.cmd.code == 272 && diameter.flags.request == 1")
+    used = list(values(requests, "diameter.Used-Service-Unit_tree"))
+    return list(values(requests, "diameter.CC-Request-Type")), sum(map(int, values(used, "diameter.CC-Time")))
+
+
+def call_cdr(ocs, account: str):
+    ocs.wait_for(f"a CDR of {account}", lambda: ocs.cdrs(account))
+    (cdr,) = ocs.cdrs(account)
+    return cdr
+
+
+@pytest.mark.conformance("C1", "C19", "C20")
+@pytest.mark.parametrize(
+    ("called", "kind", "cost"),
+    [
+        pytest.param("61412345678", "voice", Decimal(0), id="minutes-included"),
+        pytest.param("4915112345678", "monetary", Decimal("0.10"), id="money-by-the-minute"),
+    ],
+)
+def test_call_debits_the_seconds_that_were_reported(switch, namespace, ocs, capture, tmp_path, called, kind, cost):
+    before = ocs.balances("demo")
+    place_call(namespace, tmp_path, "491700000001", called, TALK_MS)
+    cdr = call_cdr(ocs, "demo")
+    capture.close()
+
+    kinds, seconds = reported_seconds(capture)
+    assert (kinds[0], set(kinds[1:-1]), kinds[-1]) == ("1", {"2"}, "3")
+    assert TALK_MS // 1000 <= seconds <= TALK_MS // 1000 + 2
+    assert (cdr["usage"], Decimal(cdr["cost"])) == (seconds * NS_PER_S, cost)
+
+    after = ocs.balances("demo")
+    moved = {
+        before[id_]["kind"]: Decimal(before[id_]["value"]) - Decimal(after[id_]["value"])
+        for id_ in before
+        if before[id_]["value"] != after[id_]["value"]
+    }
+    assert moved == {kind: cost if kind == "monetary" else seconds * NS_PER_S}
+    assert all(Decimal(balance["held"]) == 0 for balance in after.values())
+
+
+@pytest.mark.conformance("B12")
+def test_call_without_credit_is_refused(switch, namespace, ocs, capture, tmp_path):
+    place_call(namespace, tmp_path, "491700000003", "61412345678", TALK_MS)
+    switch.wait_for_log("RO-RESULT")
+    capture.close()
+    assert ["402"] in capture.fields("sip.Status-Code", "sip.Status-Code")
+    assert ["200"] not in capture.fields("sip.Status-Code", "sip.Status-Code")
+    initial = "diameter.cmd.code == 272 && diameter.flags.request == 0 && diameter.CC-Request-Type == 1"
+    assert capture.fields(initial, "diameter.Result-Code") == [["4012"]]
+    assert ocs.balances("demo-empty") == {}
