@@ -32,6 +32,7 @@ CONNECTION_RESULT_CODES: Final = (2001, 3010, 5005, 5010, 5012, 5017)
 UNITS: Final = {"ns": "seconds", "octets": "octets", "units": "units"}
 """Base unit of a measure -> label: metrics count time in seconds."""
 PER_UNIT: Final = {"ns": 1_000_000_000, "octets": 1, "units": 1}
+NANOS_PER_UNIT: Final = 1_000_000_000
 
 DENIALS: Final = (
     "unknown_account",
@@ -50,7 +51,8 @@ RATING_FAILURES: Final = ("no_plan", "no_service", "unknown_rating_group", "no_d
 EXPIRIES: Final = ("validity", "idle", OTHER)
 COMMAND_KINDS: Final = ("open", "charge", "expire", "topup", "adjust", "status", "unknown_session", "late", OTHER)
 COMMAND_OUTCOMES: Final = ("done", "conflict", "failed")
-CLOSE_REASONS: Final = ("no_cer", "not_a_cer", "framing", "unknown_peer", "limit", "replaced", "rejected", OTHER)
+CLOSE_REASONS: Final = ("peer", "no_cer", "framing_lost", "unknown_peer", "watchdog", "replaced", "drained", OTHER)
+DROP_REASONS: Final = ("unknown_answer", "connection_gone", "closing", OTHER)
 
 PEER_LABELS_MAX: Final = 256
 """Peers that count under their own name; what patterns admit beyond them counts under "other"."""
