@@ -27,14 +27,13 @@ AVP_FLAG_MANDATORY: Final = 0x40
 
 _LENGTH_MASK: Final = 0xFFFFFF
 _VERSION_BITS: Final = VERSION << 24
-_VENDOR_BIT: Final = AVP_FLAG_VENDOR << 24
 _PADDING: Final = (b"", b"\0\0\0", b"\0\0", b"\0")  # by length modulo 4
 
 _HEADER: Final = struct.Struct("!IIIII")
 _read_header: Final = _HEADER.unpack_from
 _pack_header: Final = _HEADER.pack
 _read_one: Final = struct.Struct("!I").unpack_from
-_read_two: Final = struct.Struct("!II").unpack_from
+_read_avp: Final = struct.Struct("!IBBH").unpack_from  # code, flags, length: in parts, as small ints are faster
 _pack_plain: Final = struct.Struct("!II").pack
 _pack_vendor: Final = struct.Struct("!III").pack
 
@@ -207,20 +206,20 @@ def decode_avps(data: bytes, start: int = 0, end: int | None = None, depth: int 
     if depth >= AVP_DEPTH_MAX:
         raise PeerError(ResultCode.INVALID_AVP_LENGTH, b"", "groups nested too deep", "avp_depth")
     avps: list[Avp] = []
-    append = avps.append
     last = end - 8
     while start <= last:
-        code, word = _read_two(data, start)
-        length = word & _LENGTH_MASK
+        code, flags, length_high, length = _read_avp(data, start)
+        if length_high:
+            length |= length_high << 16
         stop = start + length
-        if word & _VENDOR_BIT:
+        if flags >= AVP_FLAG_VENDOR:
             if length < 12 or stop > end:
                 break
-            append(Avp(code, _read_one(data, start + 8)[0], word >> 24, data[start + 12 : stop]))
+            avps.append(Avp(code, _read_one(data, start + 8)[0], flags, data[start + 12 : stop]))
         else:
             if length < 8 or stop > end:
                 break
-            append(Avp(code, 0, word >> 24, data[start + 8 : stop]))
+            avps.append(Avp(code, 0, flags, data[start + 8 : stop]))
         start = stop + (-length & 3)
     if start < end:
         raise _length_error(data[start:end], avps)
@@ -294,7 +293,7 @@ def _length_error(rest: bytes, avps: list[Avp]) -> PeerError:
     (RFC 6733 7.1.5): the length that was sent would make the answer as unreadable as the request.
     """
     code, word, vendor_id = struct.unpack("!III", rest[:12].ljust(12, b"\0"))
-    if not word & _VENDOR_BIT:
+    if not word >> 24 & AVP_FLAG_VENDOR:
         vendor_id = 0
     failed_avp = _encode(code, vendor_id, word >> 24, bytes(minimum_octets(code, vendor_id)))
     reason = f"AVP {code} of vendor {vendor_id}: length {word & _LENGTH_MASK}, {len(rest)} octets are left"
