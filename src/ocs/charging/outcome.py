@@ -30,6 +30,8 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     repeat: the stored content of an earlier answer to the same request; then nothing else is set.
     session: its new state, None = unchanged. page: answers that left the session row.
     conflict: why a command by people was refused, "" otherwise.
+    notes: what is worth counting: "repeat", "late_number", "number_gap", "late_usage", "overrun", "overdraft",
+        "implausible_usage", "unrated_usage", "adopted", "reused_session_id", "unknown_session", "expired", "emergency".
     """
 
     writes: tuple[AccountWrite, ...] = ()
@@ -39,3 +41,4 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     answer: ChargingAnswer | None = None
     repeat: bytes | None = None
     conflict: str = ""
+    notes: tuple[str, ...] = ()

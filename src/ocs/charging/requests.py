@@ -101,7 +101,9 @@ class ChargingRequest(msgspec.Struct, frozen=True):
     called: called party or recipient as sent ("tel:+614...", "sip:000@..."), "" where there is none.
     terminating: the served user is the called party (Role-Of-Node 1): not rated as originating.
     groups: what is asked and reported; `command_level` says that the client sent no MSCC, and is answered so.
-    refuse_in_group: the peer wants every refusal of credit in the MSCC, never at command level.
+    refuse_in_group: the peer wants every refusal of credit in the MSCC, never at command level (PeerRule.refusals).
+    grant_unasked: an INITIAL is granted by policy also where it has no Requested-Service-Unit
+        (PeerRule.grant_without_rsu).
     event_at_ns: Event-Timestamp as Unix nanoseconds, None where not sent.
     attributes: what CDRs keep besides: ("apn", "internet"), ("imei", ...), ...; no attribute twice.
     """
@@ -119,6 +121,7 @@ class ChargingRequest(msgspec.Struct, frozen=True):
     groups: tuple[GroupRequest, ...] = ()
     command_level: bool = False
     refuse_in_group: bool = False
+    grant_unasked: bool = False
     event_at_ns: int | None = None
     attributes: tuple[tuple[str, str], ...] = ()
 

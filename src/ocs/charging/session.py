@@ -112,6 +112,7 @@ class Session(msgspec.Struct, frozen=True, array_like=True):
     answers: tuple[Answered, ...] = ()
     pages: int = 0
     cause: str = ""
+    terminating: bool = False
 
     @property
     def is_open(self) -> bool:

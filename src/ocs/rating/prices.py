@@ -24,6 +24,7 @@ class Rate(msgspec.Struct, frozen=True, array_like=True, gc=False):
         `fee_per_group`; also when units pay for the usage.
     rounding_nanos: the price is rounded to a multiple of this (1 = one nano).
     rounding: "middle" (half away from zero), "up" or "down".
+    free: costs nothing and takes nothing from any balance (a price of 0 alone still uses up unit balances).
     """
 
     id: str
@@ -35,6 +36,7 @@ class Rate(msgspec.Struct, frozen=True, array_like=True, gc=False):
     fee_per_group: bool = False
     rounding_nanos: int = 1
     rounding: str = "middle"
+    free: bool = False
 
 
 def round_up(usage: int, increment: int) -> int:
@@ -54,7 +56,7 @@ def price(rate: Rate, usage: int) -> int:
 
 
 def affordable(rate: Rate, priced: int, wanted: int, nanos: int) -> int:
-    """How much of `wanted` further usage can be paid, after `priced` base units, with a price of at most `nanos` in all.
+    """How much of `wanted` more usage, after `priced` base units, costs at most `nanos` for the whole segment.
 
     Returns base units, 0..wanted. Usage that only fills up an increment already paid for is affordable at no cost.
     The price never falls as usage grows, so the answer is found by halving: about 60 prices at the most, whatever

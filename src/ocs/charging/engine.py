@@ -1,0 +1,222 @@
+"""The decision on one charging request: what is debited, held, answered, recorded. Pure.
+
+    decide(account, session, request, tariff, policy, now_ns) -> Outcome
+
+Everything that an Outcome wants written is committed together, and the answer leaves after that. Where two nodes
+decide on the same account at once, the later one is decided again on what the first has written.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from ocs.balances.account import Account
+from ocs.charging import events, house, life
+from ocs.charging.groups import RESULT_OF_REASON, grant, open_segment, refuse
+from ocs.charging.memory import highest_number, recall, room_for
+from ocs.charging.outcome import Outcome
+from ocs.charging.policy import ServicePolicy
+from ocs.charging.requests import (
+    ChargingAnswer,
+    ChargingRequest,
+    GroupAnswer,
+    GroupRequest,
+    RequestType,
+    Result,
+    Units,
+    UnknownSession,
+)
+from ocs.charging.session import Session, SessionState
+from ocs.charging.work import Work
+from ocs.rating.tariff import NotFound, Tariff
+
+
+def decide(
+    account: Account | None,
+    session: Session | None,
+    request: ChargingRequest,
+    tariff: Tariff,
+    policy: ServicePolicy,
+    now_ns: int,
+) -> Outcome:
+    """Decide on one request.
+
+    account: None where no identity of the request is known; session: the one of `request.session_key`, None if there
+    is none. An emergency or free call comes with the house account, or None before its first entry.
+    """
+    if account is None:
+        if not house.is_house_call(request, tariff):
+            return Outcome(answer=ChargingAnswer(Result.USER_UNKNOWN, why="unknown_account"))
+        account = house.new_house_account(tariff)
+    if session is not None:
+        seen = recall(session, request.type, request.number)
+        if seen is not None:
+            return Outcome(repeat=seen.content or b"", notes=("repeat",))
+        if not room_for(session, request.type, request.number):
+            return _refused(Result.UNABLE_TO_COMPLY, "number_gaps")
+    work = Work(account, session, request, tariff, policy, now_ns)
+    if request.type is RequestType.EVENT:
+        return events.decide_event(work)
+    if request.type is RequestType.INITIAL:
+        return _initial(work)
+    if session is None or session.state in (SessionState.UNKNOWN, SessionState.REFUSED):
+        return _unknown(work)
+    if not session.is_open:
+        return _late(work)
+    return _update(work) if request.type is RequestType.UPDATE else _termination(work)
+
+
+def _refused(result: Result, why: str, *notes: str) -> Outcome:
+    """An answer that moves nothing, and is not stored."""
+    return Outcome(answer=ChargingAnswer(result, why=why), notes=notes)
+
+
+def _initial(work: Work) -> Outcome:
+    before = work.before
+    if before is not None and before.state not in (SessionState.REFUSED, SessionState.UNKNOWN):
+        return _refused(Result.UNABLE_TO_COMPLY, "session_id_in_use", "reused_session_id")
+    if not work.usable:
+        return work.refuse_session(
+            ChargingAnswer(RESULT_OF_REASON["disabled_account"], why="disabled_account"), SessionState.REFUSED
+        )
+    answer = _serve(work)
+    if answer.result is Result.SUCCESS:
+        return work.commit(answer, "charge")
+    return work.refuse_session(answer, SessionState.REFUSED)
+
+
+def _update(work: Work) -> Outcome:
+    if work.request.number < highest_number(work.session):
+        work.notes.append("late_number")
+    elif work.request.number > highest_number(work.session) + 1:
+        work.notes.append("number_gap")
+    return work.commit(_serve(work), "charge")
+
+
+def _termination(work: Work) -> Outcome:
+    answers = _report_all(work)
+    for key in list(work.groups):
+        work.release(key)
+    work.end(SessionState.CLOSED, "normal")
+    return work.commit(ChargingAnswer(Result.SUCCESS, tuple(answers)), "charge")
+
+
+def _serve(work: Work) -> ChargingAnswer:
+    """Debit all that is reported, then grant what is asked for, group by group in the order of the request."""
+    reported = _report_all(work)
+    answers = [
+        _grant(work, asked, answer) if _wants(work, asked) and answer.result is Result.SUCCESS else answer
+        for asked, answer in zip(work.request.groups, reported, strict=True)
+    ]
+    wanted = [answer for asked, answer in zip(work.request.groups, answers, strict=True) if _wants(work, asked)]
+    refusals = [answer for answer in wanted if answer.result is not Result.SUCCESS]
+    if (
+        refusals
+        and len(refusals) == len(wanted)
+        and (work.request.command_level or not work.request.refuse_in_group or not work.usable)
+        and not any(group.granted for group in work.groups.values())
+    ):
+        return ChargingAnswer(refusals[0].result, tuple(answers), why=refusals[0].why)
+    return ChargingAnswer(Result.SUCCESS, tuple(answers))
+
+
+def _wants(work: Work, asked: GroupRequest) -> bool:
+    return asked.requested is not None or (work.request.grant_unasked and work.request.type is RequestType.INITIAL)
+
+
+def _report_all(work: Work) -> list[GroupAnswer]:
+    """Debit the usage of each group of the request; the answers stand for groups that ask for nothing more."""
+    return [_report(work, asked) for asked in work.request.groups]
+
+
+def _report(work: Work, asked: GroupRequest) -> GroupAnswer:
+    key = (asked.rating_group, asked.service_id)
+    group = work.groups.get(key)
+    if group is None:
+        if not work.room_for_group():
+            return refuse(work.new_group(asked, None), "too_many_groups")
+        found = work.find_rate(asked.rating_group)
+        group = work.new_group(asked, open_segment(found, work.tariff.version))
+    elif group.segment is None:
+        found = work.find_rate(asked.rating_group)
+        group = msgspec.structs.replace(group, segment=open_segment(found, work.tariff.version))
+    if asked.used or asked.requested is not None or asked.final:
+        work.take_report(key, asked, group)
+    elif key not in work.groups and work.request.type is not RequestType.TERMINATION:
+        work.groups[key] = group
+    return GroupAnswer(asked.rating_group, asked.service_id, Result.SUCCESS, group.measure)
+
+
+def _grant(work: Work, asked: GroupRequest, answer: GroupAnswer) -> GroupAnswer:
+    key = (asked.rating_group, asked.service_id)
+    group = work.groups[key]
+    if not work.usable:
+        return refuse(group, "disabled_account")
+    found = work.find_rate(asked.rating_group)
+    if isinstance(found, NotFound):
+        return refuse(group, found.reason)
+    segment = group.segment
+    if segment is None or segment.rate != found.rate or segment.tariff_version != work.tariff.version:
+        # What is granted from here on has another price: a new segment, priced from zero.
+        group = msgspec.structs.replace(group, segment=open_segment(found, work.tariff.version))
+    work.groups[key], answer = grant(
+        group,
+        asked.requested or Units(),
+        work.payer,
+        work.policy,
+        session_fee_charged=work.fee_charged,
+        now_ns=work.now_ns,
+    )
+    return answer
+
+
+def _unknown(work: Work) -> Outcome:
+    """An UPDATE or TERMINATION of a session that was never opened here.
+
+    What it reports was delivered and is billable: it is kept in the journal and as a CDR even though the client is
+    told 5002, unless the service adopts such sessions after a failover.
+    """
+    request, session = work.request, work.before
+    if (
+        work.policy.unknown_session is UnknownSession.ADOPT
+        and request.type is RequestType.UPDATE
+        and request.subscriber
+    ):
+        work.notes.append("adopted")
+        return _update(work)
+    known = session is not None and session.state is SessionState.UNKNOWN
+    result = Result.SUCCESS if known and request.type is RequestType.TERMINATION else Result.UNKNOWN_SESSION_ID
+    answer = ChargingAnswer(result, why="" if result is Result.SUCCESS else "unknown_session")
+    if not known and not any(units.measure() for asked in request.groups for units in asked.used):
+        return _refused(Result.UNKNOWN_SESSION_ID, "unknown_session", "unknown_session")
+    work.keep_unrated()
+    return work.refuse_session(answer, SessionState.UNKNOWN, "unknown_session")
+
+
+def _late(work: Work) -> Outcome:
+    """A report after the end of the session: what was delivered is debited and recorded, nothing is granted."""
+    result = Result.SUCCESS if work.request.type is RequestType.TERMINATION else Result.UNKNOWN_SESSION_ID
+    if any(units.measure() for asked in work.request.groups for units in asked.used):
+        work.notes.append("late_usage")
+        _report_all(work)
+        work.write_cdrs("late", only_used=True)
+    return work.commit(ChargingAnswer(result, why="" if result is Result.SUCCESS else "session_ended"), "late")
+
+
+def expire(account: Account, session: Session, policy: ServicePolicy, tariff: Tariff, now_ns: int) -> Outcome:
+    """Supervision: release the holds whose time is over, and close a session that was not heard of for too long.
+
+    An Outcome without writes means that there is nothing to do yet.
+    """
+    if not session.is_open or session.due_at_ns > now_ns:
+        return Outcome()
+    work = Work.of_session(account, session, tariff, policy, now_ns)
+    for key, group in list(work.groups.items()):
+        if group.hold_until_ns and group.hold_until_ns <= now_ns:
+            work.release(key)
+    if life.deadline_ns(session, policy) <= now_ns:
+        for key in list(work.groups):
+            work.release(key)
+        work.notes.append("expired")
+        work.end(SessionState.EXPIRED, "timeout")
+    return work.commit(None, "expire")

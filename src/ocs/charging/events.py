@@ -1,0 +1,125 @@
+"""One-time events (RFC 8506 6): direct debiting, balance check, price enquiry."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ocs.balances.reserve import Priced, reserve
+from ocs.charging.groups import RESULT_OF_REASON, open_segment, refuse
+from ocs.charging.outcome import Outcome
+from ocs.charging.requests import (
+    ChargingAnswer,
+    GroupAnswer,
+    GroupRequest,
+    RequestedAction,
+    Result,
+)
+from ocs.charging.session import Group, Hold, SessionState
+from ocs.charging.work import Work
+from ocs.rating.prices import price
+from ocs.rating.tariff import NotFound
+
+_WITHOUT_UNITS = GroupRequest()
+"""An event without any container counts one unit."""
+
+
+def decide_event(work: Work) -> Outcome:
+    """Decide on an EVENT_REQUEST; only direct debiting moves anything, in one exchange."""
+    action = work.request.action
+    decide = None if action is None else _ACTIONS.get(action)
+    if decide is None:
+        answer = ChargingAnswer(Result.UNABLE_TO_COMPLY, why="action_not_served")
+        return Outcome(answer=answer)
+    return decide(work)
+
+
+def _direct_debiting(work: Work) -> Outcome:
+    if not work.usable:
+        refusal = ChargingAnswer(RESULT_OF_REASON["disabled_account"], why="disabled_account")
+        return work.refuse_session(refusal, SessionState.REFUSED)
+    answers = [_debit(work, asked) for asked in work.request.groups or (_WITHOUT_UNITS,)]
+    refusals = [answer for answer in answers if answer.result is not Result.SUCCESS]
+    shown = tuple(answers) if work.request.groups else ()
+    at_command = work.request.command_level or not work.request.groups or not work.request.refuse_in_group
+    if len(refusals) == len(answers) and at_command:
+        refusal = ChargingAnswer(refusals[0].result, shown, why=refusals[0].why)
+        return work.refuse_session(refusal, SessionState.REFUSED)
+    if work.before is None or not work.before.is_open:
+        work.end(SessionState.CLOSED, "event")
+    else:
+        work.write_cdrs("event", only_used=True)
+    return work.commit(ChargingAnswer(Result.SUCCESS, shown), "charge")
+
+
+def _debit(work: Work, asked: GroupRequest) -> GroupAnswer:
+    """Hold all of it, then debit it: an event is charged whole or not at all."""
+    priced = _price(work, asked)
+    if isinstance(priced, GroupAnswer):
+        return priced
+    group, standing, amount = priced
+    choice = work.payer.choice_for(standing.rate)
+    held = reserve(work.payer.book, choice, standing, amount)
+    if held.amount < amount:
+        for balance_id, nanos in held.holds:
+            work.payer.book.release(balance_id, nanos)
+        return refuse(group, held.short)
+    group = msgspec.structs.replace(
+        group,
+        holds=tuple(Hold(balance_id, part) for balance_id, part in held.holds),
+        granted=amount,
+        granted_priced=held.priced,
+    )
+    work.take_event((asked.rating_group, asked.service_id), group, amount)
+    granted = amount if asked.requested is not None else None
+    return GroupAnswer(asked.rating_group, asked.service_id, Result.SUCCESS, group.measure, granted)
+
+
+def _price(work: Work, asked: GroupRequest) -> tuple[Group, Priced, int] | GroupAnswer:
+    """(a group for the event, its price from zero, how much it is), or why it cannot be priced."""
+    found = work.find_rate(asked.rating_group)
+    if isinstance(found, NotFound):
+        return refuse(work.new_group(asked, None), found.reason)
+    before = work.groups.get((asked.rating_group, asked.service_id))
+    group = work.new_group(asked, open_segment(found, work.tariff.version))
+    if before is not None:
+        group = msgspec.structs.replace(group, partial=before.partial)
+    for units in (asked.requested, *asked.used):
+        if units is not None and units.measure() is not None:
+            amount = units.get(group.measure)
+            if amount is None:
+                return refuse(group, "no_rate")
+            return group, Priced(found.rate, 0, 0, found.rate.connect_fee_nanos), amount
+    return group, Priced(found.rate, 0, 0, found.rate.connect_fee_nanos), 1
+
+
+def _check_balance(work: Work) -> Outcome:
+    """Check-Balance-Result (RFC 8506 8.6): whether all that is asked could be paid now. Moves nothing."""
+    enough = work.usable
+    for asked in work.request.groups or (_WITHOUT_UNITS,):
+        priced = _price(work, asked)
+        if isinstance(priced, GroupAnswer):
+            return Outcome(answer=ChargingAnswer(priced.result, why=priced.why))
+        _, standing, amount = priced
+        held = reserve(work.payer.book, work.payer.choice_for(standing.rate), standing, amount)
+        enough = enough and held.amount == amount
+    return Outcome(answer=ChargingAnswer(Result.SUCCESS, enough_credit=enough))
+
+
+def _price_enquiry(work: Work) -> Outcome:
+    """Cost-Information (RFC 8506 8.7): what it would cost in money, connect fee included. Moves nothing."""
+    cost_nanos = 0
+    for asked in work.request.groups or (_WITHOUT_UNITS,):
+        priced = _price(work, asked)
+        if isinstance(priced, GroupAnswer):
+            return Outcome(answer=ChargingAnswer(priced.result, why=priced.why))
+        _, standing, amount = priced
+        cost_nanos += price(standing.rate, amount) + standing.fee_nanos
+    answer = ChargingAnswer(Result.SUCCESS, cost_nanos=cost_nanos, currency=work.account.currency)
+    return Outcome(answer=answer)
+
+
+_ACTIONS = {
+    RequestedAction.DIRECT_DEBITING: _direct_debiting,
+    RequestedAction.CHECK_BALANCE: _check_balance,
+    RequestedAction.PRICE_ENQUIRY: _price_enquiry,
+}

@@ -1,0 +1,260 @@
+"""The working state of one decision: session, groups and book as they change, and what comes out of it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from ocs.balances.account import Account
+from ocs.balances.book import Book
+from ocs.balances.choice import choose
+from ocs.balances.journal import Entry
+from ocs.balances.reserve import release
+from ocs.cdr.records import Cdr
+from ocs.charging import house, life
+from ocs.charging.groups import Payer, measure_of, report, used_amount
+from ocs.charging.outcome import AccountWrite, Outcome
+from ocs.charging.policy import ServicePolicy
+from ocs.charging.requests import ChargingAnswer, ChargingRequest, GroupRequest, RequestType
+from ocs.charging.session import Group, Segment, Session, SessionState
+from ocs.limits import GROUPS_PER_SESSION_MAX, PLAUSIBLE_TIME_SLACK_S
+from ocs.rating.tariff import Found, NotFound, Tariff, find_rate
+from ocs.rating.units import MEASURE_OF_KIND, NS_PER_S, Measure
+
+GroupKey = tuple[int | None, int | None]
+
+SUPERVISION: Final = ChargingRequest(session_id="", type=RequestType.UPDATE, number=0, service="", origin_host="")
+"""Stands for the request where supervision decides."""
+
+
+class Work:
+    """Lives inside one pure call. Reports, grants and releases change it; `commit` makes the Outcome."""
+
+    def __init__(
+        self,
+        account: Account,
+        session: Session | None,
+        request: ChargingRequest,
+        tariff: Tariff,
+        policy: ServicePolicy,
+        now_ns: int,
+    ) -> None:
+        self.account = account
+        self.before = session
+        self.request = request
+        self.tariff = tariff
+        self.policy = policy
+        self.now_ns = now_ns
+        self.session = _session_for(account, session, request, tariff, now_ns)
+        self.groups: dict[GroupKey, Group] = {
+            (group.rating_group, group.service_id): group for group in self.session.groups
+        }
+        self.fee_charged = self.session.fee_charged
+        self.usable = account.usable(now_ns)
+        book = Book(account)
+        choice = choose(account, policy.kind, self.session.called, tariff.destinations, now_ns)
+        self.payer = Payer(book, choice)
+        self.notes: list[str] = []
+        self.cdrs: list[Cdr] = []
+        self._cost_nanos = 0
+        self._overdraft_nanos = 0
+        self._usage: list[str] = []
+        self._state = self.session.state
+        self._cause = self.session.cause
+
+    @classmethod
+    def of_session(cls, account: Account, session: Session, tariff: Tariff, policy: ServicePolicy, now_ns: int) -> Work:
+        """For supervision, which has no request."""
+        return cls(account, session, SUPERVISION, tariff, policy, now_ns)
+
+    def find_rate(self, rating_group: int | None) -> Found | NotFound:
+        """The rate of a rating group of this session, as the tariff is now."""
+        measure = MEASURE_OF_KIND[self.policy.kind]
+        if self.account.id == house.HOUSE_ACCOUNT:
+            destination_id, prefix = house.house_destination(self.session.called, self.tariff) or (house.FREE, "")
+            return house.free(destination_id, prefix, measure)
+        if self.session.terminating:
+            return house.free(house.TERMINATING, "", measure)
+        group = self.policy.default_rating_group if rating_group is None else rating_group
+        return find_rate(self.tariff, self.account.plan, self.policy.name, group, self.session.called)
+
+    def room_for_group(self) -> bool:
+        """Whether the session may have one more group."""
+        return len(self.groups) < GROUPS_PER_SESSION_MAX
+
+    def new_group(self, asked: GroupRequest, segment: Segment | None) -> Group:
+        """A group that was not in the session before."""
+        rate = None if segment is None else segment.rate
+        measure = measure_of(rate, asked.requested, asked.used, self.policy)
+        return Group(asked.rating_group, asked.service_id, measure, segment, started_at_ns=self.now_ns)
+
+    def take_report(self, key: GroupKey, asked: GroupRequest, group: Group) -> None:
+        """Debit what `asked` reports of the group; without usage only the group's holds are given back."""
+        usage = used_amount(asked, group.measure)
+        self._take(key, group, usage, fee_charged=self.fee_charged, plausible=self._plausible(group))
+
+    def take_event(self, key: GroupKey, group: Group, usage: int) -> None:
+        """Debit an event: a segment and a connect fee of its own, whatever the session had before."""
+        self._take(key, group, usage, fee_charged=False, plausible=None)
+
+    def _take(self, key: GroupKey, group: Group, usage: int, *, fee_charged: bool, plausible: int | None) -> None:
+        done = report(
+            group, self.payer, usage, session_fee_charged=fee_charged, now_ns=self.now_ns, plausible=plausible
+        )
+        self.groups[key] = done.group
+        self.fee_charged = self.fee_charged or done.fee_charged
+        self.notes.extend(done.notes)
+        self._cost_nanos += done.cost_nanos
+        self._overdraft_nanos += done.overdraft_nanos
+        self._note_usage(group, done.usage)
+
+    def _note_usage(self, group: Group, usage: int) -> None:
+        if usage:
+            name = "default" if group.rating_group is None else group.rating_group
+            self._usage.append(f"rg {name}: {usage} {group.measure.value}")
+
+    def _plausible(self, group: Group) -> int | None:
+        """Nobody can have talked longer than the clock went on since the session began, give or take a day."""
+        if group.measure is not Measure.TIME or self.before is None:
+            return None
+        return self.now_ns - self.session.opened_at_ns + PLAUSIBLE_TIME_SLACK_S * NS_PER_S - group.usage
+
+    def keep_unrated(self) -> None:
+        """Record what is reported of an unknown session: billable, but not rated here."""
+        self.notes.append("unknown_session")
+        for asked in self.request.groups:
+            key = (asked.rating_group, asked.service_id)
+            group = self.groups.get(key) or self.new_group(asked, None)
+            usage = used_amount(asked, group.measure)
+            self.groups[key] = msgspec.structs.replace(
+                group, usage=group.usage + usage, unrated=group.unrated + usage, last_at_ns=self.now_ns
+            )
+            self._note_usage(group, usage)
+        self.write_cdrs("unknown_session", only_used=True)
+
+    def release(self, key: GroupKey) -> None:
+        """Give back what a group holds."""
+        group = self.groups[key]
+        release(self.payer.book, [(hold.balance_id, hold.amount) for hold in group.holds])
+        self.groups[key] = msgspec.structs.replace(
+            group, holds=(), granted=0, granted_priced=0, valid_until_ns=0, hold_until_ns=0
+        )
+
+    def end(self, state: SessionState, cause: str) -> None:
+        """Close the session, with a CDR for each group."""
+        self._state = state
+        self._cause = cause
+        self.write_cdrs(cause)
+
+    def write_cdrs(self, cause: str, *, only_used: bool = False) -> None:
+        """Record what each group used since its last record."""
+        for key, group in self.groups.items():
+            if only_used and not group.usage:
+                continue
+            self.cdrs.append(self._cdr(group, cause))
+            self.groups[key] = msgspec.structs.replace(
+                group, usage=0, unit_usage=0, cost_nanos=0, overrun=0, unrated=0, partial=group.partial + 1
+            )
+
+    def _cdr(self, group: Group, cause: str) -> Cdr:
+        segment = group.segment
+        session = self.session
+        return Cdr(
+            account_id=self.account.id,
+            session_id=session.key,
+            service=session.service,
+            rating_group=group.rating_group,
+            service_id=group.service_id,
+            partial=group.partial,
+            subscriber=session.subscriber,
+            called=session.called,
+            destination_id="" if segment is None else segment.destination_id,
+            started_at_ns=group.started_at_ns,
+            ended_at_ns=group.last_at_ns or group.started_at_ns,
+            usage=group.usage,
+            measure=group.measure,
+            unit_usage=group.unit_usage,
+            cost_nanos=group.cost_nanos,
+            currency=self.account.currency,
+            tariff_version=self.tariff.version if segment is None else segment.tariff_version,
+            cause=cause,
+            overrun=group.overrun,
+            unrated=group.unrated,
+            attributes=session.attributes,
+        )
+
+    def refuse_session(self, answer: ChargingAnswer, state: SessionState, kind: str = "charge") -> Outcome:
+        """A session that is not opened: only its answer is remembered."""
+        for key in list(self.groups):
+            self.release(key)
+        if state is SessionState.REFUSED:
+            self.write_cdrs("refused", only_used=True)
+            self.groups.clear()
+        self._state = state
+        return self.commit(answer, kind)
+
+    def commit(self, answer: ChargingAnswer | None, kind: str) -> Outcome:
+        """The Outcome: new account and session, journal entry, CDRs, answer."""
+        balances, postings = self.payer.book.close()
+        version = self.account.version + 1
+        account = msgspec.structs.replace(self.account, version=version, balances=balances)
+        is_request = self.request is not SUPERVISION
+        session = msgspec.structs.replace(
+            self.session,
+            state=self._state,
+            groups=tuple(self.groups.values()),
+            fee_charged=self.fee_charged,
+            last_at_ns=self.now_ns if is_request or self._state is not SessionState.OPEN else self.session.last_at_ns,
+            cause=self._cause,
+        )
+        session = msgspec.structs.replace(session, due_at_ns=life.due_at_ns(session, self.policy))
+        entry = Entry(
+            self.account.id,
+            version,
+            kind,
+            self.now_ns,
+            session.key,
+            self.request.name if is_request else "",
+            postings,
+            tuple(self.payer.book.opened),
+            cost_nanos=self._cost_nanos,
+            overdraft_nanos=self._overdraft_nanos,
+            usage=", ".join(self._usage),
+            by=self.request.origin_host,
+        )
+        return Outcome(
+            (AccountWrite(account, entry),), session, tuple(self.cdrs), answer=answer, notes=tuple(self.notes)
+        )
+
+
+def _session_for(
+    account: Account, session: Session | None, request: ChargingRequest, tariff: Tariff, now_ns: int
+) -> Session:
+    """The stored session, moved to the host that it now comes from; or a new one (which keeps what was remembered)."""
+    if request is SUPERVISION:
+        assert session is not None
+        return session
+    if session is not None and session.state not in (SessionState.REFUSED, SessionState.UNKNOWN):
+        if session.origin_host == request.origin_host:
+            return session
+        return msgspec.structs.replace(session, origin_host=request.origin_host)
+    fresh = Session(
+        account_id=account.id,
+        key=request.session_key,
+        service=request.service,
+        state=SessionState.OPEN,
+        opened_at_ns=now_ns,
+        last_at_ns=now_ns,
+        due_at_ns=now_ns,
+        subscriber=request.subscriber[0] if request.subscriber else "",
+        called=house.called_number(request, tariff),
+        origin_host=request.origin_host,
+        attributes=request.attributes,
+        terminating=request.terminating,
+    )
+    if session is None:
+        return fresh
+    return msgspec.structs.replace(
+        fresh, seen=session.seen, answers=session.answers, pages=session.pages, groups=session.groups
+    )
