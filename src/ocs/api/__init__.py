@@ -1,0 +1,1 @@
+"""HTTP: health, metrics, and the administration of accounts, sessions, peers and CDRs."""

@@ -1,0 +1,114 @@
+"""/v1/accounts: list, show, create, top up, history."""
+
+from __future__ import annotations
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ocs.api.commands import Memory, NewAccount, TopUp, opening, subscriber_of, topping_up
+from ocs.api.ports import Server
+from ocs.api.problems import Problem
+from ocs.api.reading import body, number_cursor, page_limit, query
+from ocs.api.views import account_view, entry_view
+from ocs.balances.account import Account
+from ocs.charging.outcome import Outcome
+from ocs.charging.session import Session
+
+
+def json_response(content: object, status: int = 200) -> Response:
+    """`content` as JSON."""
+    return Response(msgspec.json.encode(content), status, media_type="application/json")
+
+
+class Accounts:
+    """The handlers; each does one thing and raises Problem for what is wrong."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    def routes(self) -> list[Route]:
+        """Paths below /v1. An id may hold anything but a slash."""
+        return [
+            Route("/accounts", self.list, methods=["GET"]),
+            Route("/accounts", self.create, methods=["POST"]),
+            Route("/accounts/{id}", self.show, methods=["GET"]),
+            Route("/accounts/{id}/topup", self.top_up, methods=["POST"]),
+            Route("/accounts/{id}/history", self.history, methods=["GET"]),
+        ]
+
+    async def _load(self, account_id: str) -> Account:
+        account = (await self._server.store.load(account_id, None)).account
+        if account is None:
+            raise Problem(404, f'there is no account "{account_id}"')
+        return account
+
+    async def list(self, request: Request) -> Response:
+        """Accounts in the order of their ids; `next` is the `after` of the next page, null at the end."""
+        parameters = query(request, ("after", "limit"))
+        limit = page_limit(parameters)
+        accounts = await self._server.store.accounts(parameters.get("after", ""), limit)
+        items = [account_view(account) for account in accounts]
+        return json_response({"items": items, "next": accounts[-1].id if len(accounts) == limit else None})
+
+    async def show(self, request: Request) -> Response:
+        """One account."""
+        query(request, ())
+        return json_response(account_view(await self._load(request.path_params["id"])))
+
+    async def create(self, request: Request) -> Response:
+        """Open an account; 409 where its id or one of its identities is taken."""
+        query(request, ())
+        new = await body(request, NewAccount)
+        settings = self._server.settings
+        subscriber = subscriber_of(new, settings)
+        for identity in subscriber.identities:
+            if (owner := await self._server.store.find_account([identity])) is not None:
+                raise Problem(409, f'"{identity}" belongs to account "{owner}"')
+
+        def decide(account: Account | None, _session: Session | None) -> Outcome:
+            if account is not None:
+                return Outcome(conflict=f'there is an account "{new.id}" already')
+            return opening(subscriber, settings.tariff.currency, new.by, new.reason, self._server.now_ns())
+
+        outcome = await self._server.commands.change(new.id, None, decide)
+        if outcome.conflict:
+            raise Problem(409, outcome.conflict)
+        response = json_response(account_view(outcome.writes[0].account), 201)
+        response.headers["Location"] = f"/v1/accounts/{new.id}"
+        return response
+
+    async def top_up(self, request: Request) -> Response:
+        """Add to a balance, made where there is none of that id. The answer is the account after it."""
+        query(request, ())
+        account_id = request.path_params["id"]
+        asked = await body(request, TopUp)
+        memory = Memory(account_id, request.headers.get("idempotency-key", ""), asked)
+
+        def decide(account: Account | None, session: Session | None) -> Outcome:
+            if account is None:
+                raise Problem(404, f'there is no account "{account_id}"')
+            known = memory.recall(session)
+            if known is not None:
+                return Outcome(repeat=known)
+            now_ns = self._server.now_ns()
+            return memory.keep(topping_up(account, asked, now_ns), now_ns)
+
+        outcome = await self._server.commands.change(account_id, memory.session_key, decide)
+        if outcome.conflict:
+            raise Problem(409, outcome.conflict)
+        if outcome.repeat is not None:
+            return Response(outcome.repeat, media_type="application/json")
+        return json_response(account_view(outcome.writes[0].account))
+
+    async def history(self, request: Request) -> Response:
+        """The journal of an account, oldest first; `after` and `next` are versions."""
+        parameters = query(request, ("after", "limit"))
+        limit, after = page_limit(parameters), number_cursor(parameters)
+        account = await self._load(request.path_params["id"])
+        entries = await self._server.store.journal(account.id, after, limit)
+        kinds = {balance.id: balance.kind for entry in entries for balance in entry.opened}
+        kinds |= {balance.id: balance.kind for balance in account.balances}
+        items = [entry_view(entry, account.currency, kinds) for entry in entries]
+        return json_response({"items": items, "next": str(entries[-1].version) if len(entries) == limit else None})

@@ -1,0 +1,32 @@
+"""The HTTP application: its routes, its guard, and how errors are answered."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.routing import Mount
+
+from ocs.api.accounts import Accounts
+from ocs.api.guard import Guard
+from ocs.api.health import Health
+from ocs.api.ports import Server
+from ocs.api.problems import Problem, on_http_exception, on_problem, on_store_down
+from ocs.api.records import Records
+from ocs.store.interface import StoreDown
+
+
+def make_app(server: Server) -> Starlette:
+    """The ASGI application of a running server."""
+    return Starlette(
+        routes=[
+            *Health(server).routes(),
+            Mount("/v1", routes=[*Accounts(server).routes(), *Records(server).routes()]),
+        ],
+        middleware=[Middleware(Guard, names=lambda: (server.settings.http_host, server.settings.identity))],
+        exception_handlers={
+            Problem: on_problem,
+            HTTPException: on_http_exception,
+            StoreDown: on_store_down,
+        },
+    )
