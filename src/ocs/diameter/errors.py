@@ -39,7 +39,7 @@ class PeerError(Exception):
         return self
 
 
-class FramingLost(Exception):  # noqa: N818 - the name says what happened to the stream
+class FramingLost(Exception):
     """The octets that follow in a stream cannot be cut into messages any more: answer once, then close.
 
     `frames` are the messages that were complete before the fault, `result_code` is 5011 or 5015, and `header` holds
