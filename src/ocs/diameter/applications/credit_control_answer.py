@@ -1,0 +1,206 @@
+"""From a ChargingAnswer to a Credit-Control-Answer (RFC 8506 3.2).
+
+    render(message, request, answer, style, origin) -> content: every AVP of the answer but Proxy-Info
+    frame(content, message) -> octets to send
+
+Content is what is stored with the charge. A repeat gets it to the byte, framed with its own Hop-by-Hop and End-to-End
+identifiers, P bit and Proxy-Info. Nothing but AVPs of RFC 6733 and RFC 8506 is sent: clients need not know more.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from functools import lru_cache
+from ipaddress import ip_address
+from typing import Final
+
+import msgspec
+
+from ocs.charging.policy import ServicePolicy
+from ocs.charging.requests import ChargingAnswer, ChargingRequest, FinalUnit, GroupAnswer, RequestType, Result
+from ocs.diameter.applications import codes
+from ocs.diameter.applications.currencies import currency_number
+from ocs.diameter.base_answers import Origin, answer_bytes, answer_head, answer_tail
+from ocs.diameter.types import pack_enumerated, pack_integer32, pack_integer64, pack_unsigned32, pack_utf8_string
+from ocs.diameter.wire import AVP_FLAG_MANDATORY, Message, encode_avp
+from ocs.rating.units import NS_PER_S, Measure
+
+_APPLICATION: Final = encode_avp(258, pack_unsigned32(4))
+_REQUEST_TYPES: Final = {kind: encode_avp(codes.CC_REQUEST_TYPE, pack_enumerated(kind)) for kind in RequestType}
+_RESULTS: Final = {result: encode_avp(codes.RESULT_CODE, pack_unsigned32(result)) for result in Result}
+
+_ENOUGH_CREDIT: Final = encode_avp(codes.CHECK_BALANCE_RESULT, pack_enumerated(0))
+_NO_CREDIT: Final = encode_avp(codes.CHECK_BALANCE_RESULT, pack_enumerated(1))
+
+_CC_TIME_MAX: Final = 2**32 - 1
+_NANO_DIGITS: Final = 9
+
+_MANDATORY: Final = AVP_FLAG_MANDATORY << 24
+_U32: Final = struct.Struct("!III").pack  # code, flags and length 12, value
+_U64: Final = struct.Struct("!IIQ").pack  # code, flags and length 16, value
+_U32_HEAD: Final = _MANDATORY | 12
+_U64_HEAD: Final = _MANDATORY | 16
+_GROUP_HEAD: Final = struct.Struct("!II").pack
+_GRANTED_U32: Final = struct.Struct("!IIIII").pack
+_GRANTED_U64: Final = struct.Struct("!IIIIQ").pack
+
+
+class Style(msgspec.Struct, frozen=True):
+    """What a service's answers have besides the decision, encoded.
+
+    session: CC-Session-Failover and Credit-Control-Failure-Handling; event: Direct-Debiting-Failure-Handling.
+    """
+
+    session: bytes
+    event: bytes
+
+
+def make_style(policy: ServicePolicy) -> Style:
+    """The Style of a service."""
+    return Style(
+        encode_avp(codes.CC_SESSION_FAILOVER, pack_enumerated(int(policy.session_failover)))
+        + encode_avp(codes.CREDIT_CONTROL_FAILURE_HANDLING, pack_enumerated(policy.failure_handling)),
+        encode_avp(codes.DIRECT_DEBITING_FAILURE_HANDLING, pack_enumerated(policy.direct_debiting_failure_handling)),
+    )
+
+
+def frame(content: bytes, message: Message) -> bytes:
+    """The whole answer to `message` with that content."""
+    return answer_bytes(message, content + answer_tail(message))
+
+
+def render(message: Message, request: ChargingRequest, answer: ChargingAnswer, style: Style, origin: Origin) -> bytes:
+    """The content of the answer to `message`, which was read as `request`."""
+    result = _command_result(request, answer)
+    parts = [
+        answer_head(message, result, origin),
+        _APPLICATION,
+        _REQUEST_TYPES[request.type],
+        _U32(codes.CC_REQUEST_NUMBER, _U32_HEAD, request.number),
+    ]
+    if request.sub_session_id is not None:
+        parts.append(_U64(codes.CC_SUB_SESSION_ID, _U64_HEAD, request.sub_session_id))
+    if request.type is RequestType.EVENT:
+        parts.append(style.event)
+    elif request.type is not RequestType.TERMINATION:
+        parts.append(style.session)
+    if request.command_level:
+        parts.extend(_units(group) for group in answer.groups[:1])
+    else:
+        parts.extend(_mscc(group) for group in answer.groups)
+    if answer.enough_credit is not None:
+        parts.append(_ENOUGH_CREDIT if answer.enough_credit else _NO_CREDIT)
+    if answer.cost_nanos is not None:
+        parts.append(_cost(answer.cost_nanos, answer.currency))
+    if result is Result.RATING_FAILED:
+        parts.append(_failed_avp(message, request, answer))
+    return b"".join(parts)
+
+
+def shown_result(request: ChargingRequest, answer: ChargingAnswer) -> int:
+    """The Result-Code at command level."""
+    return _command_result(request, answer)
+
+
+def _command_result(request: ChargingRequest, answer: ChargingAnswer) -> Result:
+    """A client that sent no Multiple-Services-Credit-Control finds the result of its units at command level."""
+    if request.command_level and answer.groups and answer.result is Result.SUCCESS:
+        return answer.groups[0].result
+    return answer.result
+
+
+def _mscc(group: GroupAnswer) -> bytes:
+    """Multiple-Services-Credit-Control (RFC 8506 8.16): always with a Result-Code, with the ids that were sent."""
+    ids = b""
+    if group.service_id is not None:
+        ids = _U32(codes.SERVICE_IDENTIFIER, _U32_HEAD, group.service_id)
+    if group.rating_group is not None:
+        ids += _U32(codes.RATING_GROUP, _U32_HEAD, group.rating_group)
+    data = b"".join((_granted(group), ids, _RESULTS[group.result], _limits(group)))
+    return _GROUP_HEAD(codes.MULTIPLE_SERVICES_CREDIT_CONTROL, _MANDATORY | (len(data) + 8)) + data
+
+
+def _units(group: GroupAnswer) -> bytes:
+    """The same at command level, where the ids and the result are those of the command."""
+    return _granted(group) + _limits(group)
+
+
+def _granted(group: GroupAnswer) -> bytes:
+    """Granted-Service-Unit in the measure of the group; time in whole seconds, but never 0 for what was granted."""
+    amount = group.granted
+    if amount is None:
+        return b""
+    if group.measure is Measure.TIME:
+        seconds = min(max(amount // NS_PER_S, 1), _CC_TIME_MAX) if amount else 0
+        return _GRANTED_U32(codes.GRANTED_SERVICE_UNIT, _MANDATORY | 20, codes.CC_TIME, _U32_HEAD, seconds)
+    code = codes.CC_TOTAL_OCTETS if group.measure is Measure.OCTETS else codes.CC_SERVICE_SPECIFIC_UNITS
+    return _GRANTED_U64(codes.GRANTED_SERVICE_UNIT, _MANDATORY | 24, code, _U64_HEAD, amount)
+
+
+def _limits(group: GroupAnswer) -> bytes:
+    """Validity-Time and Final-Unit-Indication, where there are any."""
+    limits = b""
+    if group.validity_time_s is not None:
+        limits = _U32(codes.VALIDITY_TIME, _U32_HEAD, group.validity_time_s)
+    if group.final_unit is not None:
+        limits += final_unit_avp(group.final_unit)
+    return limits
+
+
+@lru_cache(maxsize=256)
+def final_unit_avp(final_unit: FinalUnit) -> bytes:
+    """Final-Unit-Indication (RFC 8506 8.34)."""
+    data = encode_avp(codes.FINAL_UNIT_ACTION, pack_enumerated(final_unit.action))
+    data += b"".join(encode_avp(codes.FILTER_ID, pack_utf8_string(name)) for name in final_unit.filter_ids)
+    if final_unit.redirect_to:
+        server = encode_avp(
+            codes.REDIRECT_ADDRESS_TYPE, pack_enumerated(redirect_address_type(final_unit.redirect_to))
+        ) + encode_avp(codes.REDIRECT_SERVER_ADDRESS, pack_utf8_string(final_unit.redirect_to))
+        data += encode_avp(codes.REDIRECT_SERVER, server)
+    return encode_avp(codes.FINAL_UNIT_INDICATION, data)
+
+
+def redirect_address_type(address: str) -> int:
+    """Redirect-Address-Type by the form of the address: IPv4 0, IPv6 1, URL 2, SIP URI 3 (RFC 8506 8.38)."""
+    if address.lower().startswith(("sip:", "sips:")):
+        return 3
+    try:
+        return 0 if ip_address(address).version == 4 else 1
+    except ValueError:
+        return 2
+
+
+def _cost(nanos: int, currency: str) -> bytes:
+    """Cost-Information (RFC 8506 8.7): an exact decimal, with as few digits as it needs."""
+    digits, exponent = nanos, -_NANO_DIGITS
+    while exponent < 0 and digits % 10 == 0:
+        digits //= 10
+        exponent += 1
+    value = encode_avp(codes.VALUE_DIGITS, pack_integer64(digits)) + encode_avp(
+        codes.EXPONENT, pack_integer32(exponent)
+    )
+    return encode_avp(
+        codes.COST_INFORMATION,
+        encode_avp(codes.UNIT_VALUE, value)
+        + encode_avp(codes.CURRENCY_CODE, pack_unsigned32(currency_number(currency))),
+    )
+
+
+def _failed_avp(message: Message, request: ChargingRequest, answer: ChargingAnswer) -> bytes:
+    """What could not be rated (RFC 8506 9.2): the Rating-Group within its group, else the Service-Context-Id."""
+    failed = b""
+    for group in answer.groups:
+        if group.result is Result.RATING_FAILED and group.rating_group is not None and not request.command_level:
+            rating_group = _U32(codes.RATING_GROUP, _U32_HEAD, group.rating_group)
+            failed = encode_avp(codes.MULTIPLE_SERVICES_CREDIT_CONTROL, rating_group)
+            break
+    else:
+        context = message.find(codes.SERVICE_CONTEXT_ID)
+        failed = b"" if context is None else context.encode()
+    return encode_avp(codes.FAILED_AVP, failed) if failed else b""
+
+
+def make_styles(services: Mapping[str, ServicePolicy]) -> dict[str, Style]:
+    """The Styles of all services, by name."""
+    return {name: make_style(policy) for name, policy in services.items()}

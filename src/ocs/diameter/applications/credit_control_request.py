@@ -1,0 +1,189 @@
+"""From a Credit-Control-Request to a ChargingRequest (RFC 8506 3.1, TS 32.299 6.4.2).
+
+    read_request(message, rules, peer_rule) -> ChargingRequest
+
+The message has passed `grammar.check_request`; what is read here is checked again only where a wrong value would be
+charged. Raises PeerError with the Failed-AVP to send.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from ocs.charging.policy import ServicePolicy
+from ocs.charging.requests import ChargingRequest, GroupRequest, RequestedAction, RequestType
+from ocs.config.settings import PeerRule, Refusals, Settings
+from ocs.diameter.applications import codes
+from ocs.diameter.applications.containers import read_command_units, read_group
+from ocs.diameter.applications.service_information import Reader
+from ocs.diameter.applications.subscription import Order, make_order, read_subscriber
+from ocs.diameter.dictionary import VENDOR_3GPP
+from ocs.diameter.errors import PeerError
+from ocs.diameter.result_codes import ResultCode
+from ocs.diameter.types import unpack_time, unpack_unsigned32, unpack_unsigned64, unpack_utf8_string, wrong_value
+from ocs.diameter.wire import Avp, Message, encode_avp
+from ocs.limits import GROUPS_PER_REQUEST_MAX
+from ocs.rating.units import NS_PER_S
+
+_REQUEST_TYPES: Final = {int(request_type): request_type for request_type in RequestType}
+_ACTIONS: Final = {int(action): action for action in RequestedAction}
+
+_DESCRIPTIONS: Final = frozenset({
+    codes.USER_NAME,
+    codes.TERMINATION_CAUSE,
+    codes.CC_CORRELATION_ID,
+    codes.SERVICE_PARAMETER_INFO,
+    codes.USER_EQUIPMENT_INFO,
+    codes.USER_EQUIPMENT_INFO_EXTENSION,
+})  # fmt: skip
+"""AVPs of the command that only describe: they become attributes."""
+
+_ONE: Final = frozenset({
+    codes.SESSION_ID,
+    codes.ORIGIN_HOST,
+    codes.EVENT_TIMESTAMP,
+    codes.CC_REQUEST_TYPE,
+    codes.CC_REQUEST_NUMBER,
+    codes.CC_SUB_SESSION_ID,
+    codes.SERVICE_CONTEXT_ID,
+    codes.REQUESTED_ACTION,
+    codes.REQUESTED_SERVICE_UNIT,
+    codes.SERVICE_IDENTIFIER,
+    codes.USER_NAME,
+})  # fmt: skip
+"""AVPs of the command of which the first counts."""
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """What the settings say about reading requests. services: by the document number of their context."""
+
+    services: Mapping[str, ServicePolicy]
+    order: Order
+
+
+def compile_rules(settings: Settings) -> Rules:
+    """The Rules of a configuration."""
+    services = {context.lower(): policy for policy in settings.services.values() for context in policy.contexts}
+    order = make_order(settings.subscription_order, settings.realms, settings.tariff.numbering)
+    return Rules(services, order)
+
+
+def read_request(message: Message, rules: Rules, peer_rule: PeerRule) -> ChargingRequest:
+    """One pass over the AVPs of the command, groups opened where they matter."""
+    one: dict[int, Avp] = {}
+    groups: list[Avp] = []
+    used: list[Avp] = []
+    ids: list[Avp] = []
+    reader = Reader()
+    for avp in message.avps:
+        code = avp.code
+        if avp.vendor_id:
+            if code == codes.SERVICE_INFORMATION and avp.vendor_id == VENDOR_3GPP:
+                reader.read_service(avp)
+        elif code == codes.MULTIPLE_SERVICES_CREDIT_CONTROL:
+            groups.append(avp)
+        elif code in (codes.SUBSCRIPTION_ID, codes.SUBSCRIPTION_ID_EXTENSION):
+            ids.append(avp)
+        elif code == codes.USED_SERVICE_UNIT:
+            used.append(avp)
+        else:
+            if code in _ONE:
+                one.setdefault(code, avp)
+            if code in _DESCRIPTIONS:
+                reader.read_command(avp)
+    request_type = _request_type(one)
+    policy = find_service(one, rules)
+    service = reader.service()
+    sub_session_id = one.get(codes.CC_SUB_SESSION_ID)
+    event_at = one.get(codes.EVENT_TIMESTAMP)
+    return ChargingRequest(
+        session_id=_session_id(_required(one, codes.SESSION_ID)),
+        type=request_type,
+        number=unpack_unsigned32(_required(one, codes.CC_REQUEST_NUMBER)),
+        service=policy.name,
+        origin_host=unpack_utf8_string(_required(one, codes.ORIGIN_HOST)),
+        sub_session_id=None if sub_session_id is None else unpack_unsigned64(sub_session_id),
+        subscriber=read_subscriber(ids, service.ids, one.get(codes.USER_NAME), rules.order),
+        action=_action(one) if request_type is RequestType.EVENT else None,
+        called=service.called,
+        terminating=service.terminating,
+        groups=_groups(groups, one, used, request_type),
+        command_level=not groups,
+        refuse_in_group=peer_rule.refusals is Refusals.MSCC,
+        grant_unasked=peer_rule.grant_without_rsu,
+        event_at_ns=None if event_at is None else unpack_time(event_at) * NS_PER_S,
+        attributes=tuple(service.attributes.items()),
+    )
+
+
+def document_number(context: str) -> str:
+    """The document number of a Service-Context-Id: "ext.01.001.8.32260@3gpp.org" -> "32260" (TS 32.299 7.1.12)."""
+    return context.partition("@")[0].rpartition(".")[2].strip().lower()
+
+
+def find_service(one: Mapping[int, Avp], rules: Rules) -> ServicePolicy:
+    """The service that the Service-Context-Id leads to; 5031 with that AVP where there is none (RFC 8506 9.2)."""
+    avp = _required(one, codes.SERVICE_CONTEXT_ID)
+    context = unpack_utf8_string(avp)
+    policy = rules.services.get(document_number(context)) or rules.services.get(context.lower())
+    if policy is None:
+        raise PeerError(ResultCode.RATING_FAILED, avp.encode(), f"no service has the context {context!r}")
+    return policy
+
+
+def _request_type(one: Mapping[int, Avp]) -> RequestType:
+    avp = _required(one, codes.CC_REQUEST_TYPE)
+    request_type = _REQUEST_TYPES.get(unpack_unsigned32(avp))
+    if request_type is None:
+        raise wrong_value(avp, "no CC-Request-Type")
+    return request_type
+
+
+def _action(one: Mapping[int, Avp]) -> RequestedAction:
+    """Requested-Action of an event; some clients send one with sessions, where it means nothing (RFC 8506 8.41)."""
+    avp = _required(one, codes.REQUESTED_ACTION)
+    action = _ACTIONS.get(unpack_unsigned32(avp))
+    if action is None:
+        raise wrong_value(avp, "no Requested-Action")
+    return action
+
+
+def _session_id(avp: Avp) -> str:
+    text = unpack_utf8_string(avp)
+    if "\0" in text:
+        raise wrong_value(avp, "a Session-Id that is no text")
+    return text
+
+
+def _groups(
+    groups: list[Avp], one: Mapping[int, Avp], used: list[Avp], request_type: RequestType
+) -> tuple[GroupRequest, ...]:
+    """The units asked for and reported: in Multiple-Services-Credit-Control, else those of the command.
+
+    A session's request without any units has no groups; an EVENT always has one, since something happened.
+    """
+    if groups:
+        if len(groups) > GROUPS_PER_REQUEST_MAX:
+            raise PeerError(
+                ResultCode.AVP_OCCURS_TOO_MANY_TIMES,
+                groups[GROUPS_PER_REQUEST_MAX].encode(),
+                f"{len(groups)} Multiple-Services-Credit-Control in one request",
+                "groups_per_request",
+            )
+        return tuple([read_group(avp) for avp in groups])
+    requested = one.get(codes.REQUESTED_SERVICE_UNIT)
+    if requested is None and not used and request_type is not RequestType.EVENT:
+        return ()
+    service_id = one.get(codes.SERVICE_IDENTIFIER)
+    return (read_command_units(requested, used, None if service_id is None else unpack_unsigned32(service_id)),)
+
+
+def _required(one: Mapping[int, Avp], code: int) -> Avp:
+    """An AVP that must be there: 5005 with an example of four zeros, the size of most, where it is not."""
+    avp = one.get(code)
+    if avp is None:
+        raise PeerError(ResultCode.MISSING_AVP, encode_avp(code, bytes(4)), f"AVP {code} is missing")
+    return avp
