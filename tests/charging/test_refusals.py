@@ -7,7 +7,7 @@ import pytest
 
 from ocs.balances.account import Balance, Status
 from ocs.charging import engine
-from ocs.charging.requests import GroupRequest, Result, UnknownSession, Units
+from ocs.charging.requests import GroupRequest, Result, Units, UnknownSession
 from ocs.charging.session import SessionState
 from ocs.rating.units import NS_PER_S, Kind
 from tests.charging.world import (
