@@ -1,8 +1,8 @@
 """Values with units, as people write and read them: money, prices, durations, volumes, counts, points in time.
 
 Exact in both directions: digits become integers (nanos of the currency unit, nanoseconds, octets, units), no float
-on the way. Whatever cannot be read raises `MalformedError`, which says what was expected and, where it is plain, what was
-probably meant.
+on the way. Whatever cannot be read raises `MalformedError`, which says what was expected and, where it is plain, what
+was probably meant.
 """
 
 from __future__ import annotations

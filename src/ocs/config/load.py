@@ -1,0 +1,128 @@
+"""A configuration folder: read, checked and compiled, with every problem of it in one run.
+
+server.yaml         identity, listeners, peers, services, store, HTTP
+tariffs/*.yaml      destinations, plans, emergency numbers; several files are one tariff
+subscribers.yaml    accounts that are opened on the first start; may be absent
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ocs.config.diagnostics import Diagnostic, Place, Problems, did_you_mean
+from ocs.config.document import read
+from ocs.config.schema import Record
+from ocs.config.server_compile import built, compile_server
+from ocs.config.server_file import SERVER_FILE, RawServer
+from ocs.config.settings import Settings, Subscriber
+from ocs.config.subscribers_compile import Known, compile_subscribers
+from ocs.config.subscribers_file import SUBSCRIBERS_FILE
+from ocs.config.tariff_compile import compile_tariff
+from ocs.config.tariff_file import TARIFF_FILE, RawTariff
+from ocs.rating.numbers import Numbering
+from ocs.rating.tariff import Tariff
+
+T = TypeVar("T")
+
+SERVER_NAME = "server.yaml"
+TARIFFS_NAME = "tariffs"
+SUBSCRIBERS_NAME = "subscribers.yaml"
+
+_SCHEMAS: dict[str, Record[Any]] = {
+    "server": SERVER_FILE,
+    "tariff": TARIFF_FILE,
+    "subscribers": SUBSCRIBERS_FILE,
+}
+
+
+def load(folder: Path) -> tuple[Settings | None, list[Diagnostic]]:
+    """The settings of a folder, None where there is an error, and all that is wrong by file, line and column.
+
+    Nothing that stands in the folder makes it raise.
+    """
+    problems = Problems()
+    folder = Path(folder)
+    if not folder.is_dir():
+        problems.error(Place(str(folder)), "is no folder", f"a folder with {SERVER_NAME} and {TARIFFS_NAME}/")
+        return None, problems.sorted()
+    server = _file(folder / SERVER_NAME, SERVER_FILE, problems)
+    tariff, known = _tariff(folder / TARIFFS_NAME, server, problems)
+    subscribers = _subscribers(folder / SUBSCRIBERS_NAME, known, problems)
+    _strays(folder, problems)
+    settings = _settings(server, tariff, subscribers, problems) if server else None
+    return (None if problems.fatal else settings), problems.sorted()
+
+
+def json_schema(name: str) -> dict[str, Any]:
+    """The JSON schema of a file: `name` is one of "server", "tariff", "subscribers"."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": name} | _SCHEMAS[name].json()
+
+
+def _file(path: Path, schema: Record[T], problems: Problems) -> T | None:
+    node = read(path, problems)
+    return None if node is None else schema.read(node, Place(str(path), node.line, node.column), problems)
+
+
+def _tariff(folder: Path, server: RawServer | None, problems: Problems) -> tuple[Tariff | None, Known]:
+    paths = [path for path in _listed(folder) if path.suffix == ".yaml"]
+    if not paths:
+        problems.error(Place(str(folder)), "has no tariff", "at least one file *.yaml")
+    files = [_file(path, TARIFF_FILE, problems) for path in paths]
+    readable: list[RawTariff] = [file for file in files if file is not None]
+    services = None
+    if server is not None and "services" in server.given:
+        services = {name: entry.value.kind if entry.value else None for name, entry in server.services.items()}
+    tariff = compile_tariff(readable, services, server.numbering if server else Numbering(), problems)
+    if not readable or len(readable) < len(files):
+        return tariff, Known(None, None, None)  # what another file names may stand in the one that cannot be read
+    currency = next((file.currency for file in readable if file.currency), None)
+    plans = {plan for file in readable for plan in file.plans}
+    return tariff, Known(currency, plans, {name for file in readable for name in file.destinations})
+
+
+def _subscribers(path: Path, known: Known, problems: Problems) -> tuple[Subscriber, ...]:
+    if not path.exists():
+        return ()
+    raw = _file(path, SUBSCRIBERS_FILE, problems)
+    return compile_subscribers(raw, known, problems) if raw else ()
+
+
+def _settings(
+    raw: RawServer, tariff: Tariff | None, subscribers: tuple[Subscriber, ...], problems: Problems
+) -> Settings | None:
+    server = compile_server(raw, problems)
+    if problems.fatal or tariff is None or raw.identity is None or not raw.store or not raw.http or not raw.http.bind:
+        return None
+    return built(
+        Settings,
+        raw,
+        realms=tuple(realm for realm, _ in raw.realms),
+        listeners=server.listeners,
+        peers=server.peers,
+        services=server.services,
+        store_url=raw.store.url,
+        http_host=raw.http.bind[0],
+        http_port=raw.http.bind[1],
+        tariff=tariff,
+        subscribers=subscribers,
+        **({"subscription_order": tuple(each for each, _ in raw.subscription_order)} if raw.subscription_order else {}),
+    )
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError:
+        return []
+
+
+def _strays(folder: Path, problems: Problems) -> None:
+    """Files that look as if they should be read, but are not."""
+    names = (SERVER_NAME, SUBSCRIBERS_NAME)
+    for path in _listed(folder):
+        if path.suffix in (".yaml", ".yml") and path.name not in names:
+            problems.warn(Place(str(path)), "is not read", hint=did_you_mean(path.name, names))
+    for path in _listed(folder / TARIFFS_NAME):
+        if path.suffix == ".yml":
+            problems.warn(Place(str(path)), "is not read", hint=f"name it {path.with_suffix('.yaml').name}")
