@@ -298,3 +298,11 @@ def test_a_free_group_is_granted_much_and_takes_nothing_not_even_units() -> None
     assert answer.groups[0].granted == 100 * MIB
     world.send(request(TERMINATION, 1, group(900, used=[octets(50 * MIB)])))
     assert world.balance("bundle").value == MIB
+
+
+def test_a_group_named_twice_in_one_request_is_debited_for_both_and_holds_one_grant() -> None:
+    world = World(money(10 * AUD))
+    world.send(request(INITIAL, 0, group(ask=ANY)))
+    answer = world.send(request(UPDATE, 1, group(ask=ANY, used=[octets(MIB)]), group(ask=ANY, used=[octets(MIB)])))
+    assert [g.granted for g in answer.groups] == [10 * MIB, 10 * MIB]
+    assert (world.balance().value, world.balance().held) == (10 * AUD - 2 * AUD // 100, AUD // 10)

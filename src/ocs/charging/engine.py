@@ -155,6 +155,9 @@ def _grant(work: Work, asked: GroupRequest, answer: GroupAnswer) -> GroupAnswer:
     found = work.find_rate(asked.rating_group)
     if isinstance(found, NotFound):
         return refuse(group, found.reason)
+    if group.granted:  # a group named twice in one request: the later wish counts
+        work.release(key)
+        group = work.groups[key]
     segment = group.segment
     if segment is None or segment.rate != found.rate or segment.tariff_version != work.tariff.version:
         # What is granted from here on has another price: a new segment, priced from zero.
