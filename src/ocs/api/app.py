@@ -11,9 +11,9 @@ from ocs.api.accounts import Accounts
 from ocs.api.guard import Guard
 from ocs.api.health import Health
 from ocs.api.ports import Server
-from ocs.api.problems import Problem, on_http_exception, on_problem, on_store_down
+from ocs.api.problems import Problem, on_duplicate, on_http_exception, on_problem, on_store_down
 from ocs.api.records import Records
-from ocs.store.interface import StoreDown
+from ocs.store.interface import Duplicate, StoreDown
 
 
 def make_app(server: Server) -> Starlette:
@@ -28,5 +28,6 @@ def make_app(server: Server) -> Starlette:
             Problem: on_problem,
             HTTPException: on_http_exception,
             StoreDown: on_store_down,
+            Duplicate: on_duplicate,
         },
     )

@@ -52,9 +52,20 @@ class Reloaded(msgspec.Struct, frozen=True):
 class Server(Protocol):
     """The running program."""
 
-    store: Store
-    commands: Commands
-    metrics: Metrics
+    @property
+    def store(self) -> Store:
+        """Where reads go."""
+        ...
+
+    @property
+    def commands(self) -> Commands:
+        """Where changes go."""
+        ...
+
+    @property
+    def metrics(self) -> Metrics:
+        """What /metrics shows."""
+        ...
 
     @property
     def settings(self) -> Settings:

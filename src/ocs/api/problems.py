@@ -13,7 +13,7 @@ from starlette.responses import Response
 CONTENT_TYPE = "application/problem+json"
 
 
-class Problem(Exception):  # noqa: N818 - the word of RFC 9457
+class Problem(Exception):
     """An answer other than success.
 
     detail: what is wrong, for people. errors: several of them, where there are several.
@@ -55,3 +55,8 @@ async def on_store_down(_request: Request, error: Exception) -> Response:
     """Starlette's handler for StoreDown."""
     detail = f"the store cannot answer now: {error}" if str(error) else "the store cannot answer now"
     return problem_response(Problem(503, detail), {"Retry-After": "5"})
+
+
+async def on_duplicate(_request: Request, error: Exception) -> Response:
+    """Starlette's handler for Duplicate: an identity that was taken meanwhile."""
+    return problem_response(Problem(409, str(error)))

@@ -1,0 +1,43 @@
+"""The tree of subcommands."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ocs import __version__
+from ocs.cli import account, check, explain, records, serve
+
+app = typer.Typer(
+    name="ocs",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="An online and offline charging server for mobile networks.",
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"ocs {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def ocs(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """An online and offline charging server for mobile networks."""
+
+
+app.command()(serve.serve)
+app.command()(check.check)
+app.command()(explain.explain)
+app.add_typer(account.app, name="account")
+app.command()(records.cdrs)
+app.command()(records.sessions)
+app.command()(records.peers)
+app.command()(records.reload)
