@@ -157,7 +157,7 @@ def parse_octets(text: str) -> int:
 def parse_count(text: str) -> int:
     """A whole number, not negative, written in digits alone."""
     if re.fullmatch(r"0|[1-9][0-9]*", text) is None:
-        raise MalformedError(f'"{text}" is not a whole number', COUNT_EXPECTED, _count_hint(text))
+        raise MalformedError(f'"{text}" is not a whole number', COUNT_EXPECTED, _number_hint(text))
     return _bounded(int(text) if len(text) < 20 else VALUE_MAX + 1, text, COUNT_EXPECTED)
 
 
@@ -258,7 +258,7 @@ def _number_hint(text: str) -> str:
         return f"write the zero before the dot: {text.replace('.', '0.', 1)}"
     if re.match(r"-?0\d", text):
         return "drop the leading zeros"
-    return ""
+    return "negative amounts make no sense here" if re.match(r"-\d", text) else ""
 
 
 def _money_hint(text: str, per: str = "") -> str:
@@ -277,7 +277,7 @@ def _money_hint(text: str, per: str = "") -> str:
 
 
 def _count_hint(text: str) -> str:
-    return "negative numbers make no sense here" if re.fullmatch(r"-\d+", text) else _number_hint(text)
+    return _number_hint(text)
 
 
 def _unit_hint(unit: str, sizes: Mapping[str, int]) -> str:

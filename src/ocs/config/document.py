@@ -21,6 +21,7 @@ NODES_MAX: Final = 1_000_000
 """Nodes of one file, those behind an alias counted each time."""
 DEPTH_MAX: Final = 32
 
+_TAG_HINT: Final = 'remove it, or put quotes around a text that begins with !, such as "!au-mobile"'
 _LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 _UNPRINTABLE: Final = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -159,7 +160,7 @@ class _Tree:
             return
         assert isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent)
         if event.tag is not None:
-            raise _YamlError(line, column, f'has the tag "{event.tag}"; tags are not used here', "remove it")
+            raise _YamlError(line, column, f'has the tag "{event.tag}"; tags are not used here', _TAG_HINT)
         if isinstance(event, yaml.ScalarEvent):
             quoted = event.style is not None and event.style != ""
             self._done(Scalar(line, column, event.value, quoted), 1, event.anchor)
@@ -195,6 +196,8 @@ def _syntax_error(problem: yaml.MarkedYAMLError, text: str) -> _YamlError:
         hint = "a quote is not closed"
     elif "mapping values are not allowed" in words:
         hint = "look at the indentation, and put quotes around a text with a colon in it"
-    elif "cannot start any token" in words or "unknown escape" in words or "alias" in words:
-        hint = 'put quotes around a text that begins with a special character, such as "*any"'
+    elif "scanning a tag" in words:
+        hint = _TAG_HINT
+    elif "cannot start any token" in words or "alias" in words:
+        hint = "put quotes around a text that begins with a special character"
     return _YamlError(line, column, f"is not YAML: {words}", hint)

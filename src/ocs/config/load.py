@@ -73,12 +73,14 @@ def _tariff(folder: Path, server: RawServer | None, problems: Problems) -> tuple
     services = None
     if server is not None and "services" in server.given:
         services = {name: entry.value.kind if entry.value else None for name, entry in server.services.items()}
-    tariff = compile_tariff(readable, services, server.numbering if server else Numbering(), problems)
-    if not readable or len(readable) < len(files):
-        return tariff, Known(None, None, None)  # what another file names may stand in the one that cannot be read
+    complete = len(readable) == len(files)
+    numbering = server.numbering if server else Numbering()
+    tariff = compile_tariff(readable, services, numbering, problems, complete=complete)
+    if not readable or not complete:
+        return tariff, Known(None, None, None)
     currency = next((file.currency for file in readable if file.currency), None)
     plans = {plan for file in readable for plan in file.plans}
-    return tariff, Known(currency, plans, {name for file in readable for name in file.destinations})
+    return tariff, Known(currency, plans or None, {name for file in readable for name in file.destinations})
 
 
 def _subscribers(path: Path, known: Known, problems: Problems) -> tuple[Subscriber, ...]:

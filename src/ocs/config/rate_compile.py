@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from ocs.config.diagnostics import Place, Problems
 from ocs.config.tariff_file import RawRate
@@ -11,32 +11,47 @@ from ocs.rating.prices import Rate, price
 from ocs.rating.units import Measure
 from ocs.units import DECIMALS_MAX, Money, Price, Quantity, format_measured
 
-_SUCH_AS: Final[Mapping[Measure, tuple[str, str, str]]] = {
-    Measure.TIME: ("time", "a price per time such as 0.22 AUD/min", "a duration such as 1s"),
-    Measure.OCTETS: ("volume", "a price per volume such as 0.01 AUD/MiB", "a volume such as 1 KiB"),
-    Measure.EVENTS: ("event", "a price per event such as 0.05 AUD", "a whole number such as 1"),
+
+class _Words(NamedTuple):
+    """How a measure is spoken of: of the service, of a price, of an amount, and examples of the last two."""
+
+    counted: str
+    per: str
+    amount: str
+    price: str
+    increment: str
+
+
+_WORDS: Final[Mapping[Measure, _Words]] = {
+    Measure.TIME: _Words(
+        "time", "time", "a duration", "a price per time such as 0.22 AUD/min", "a duration such as 1s"
+    ),
+    Measure.OCTETS: _Words(
+        "octets", "volume", "a volume", "a price per volume such as 0.01 AUD/MiB", "a volume such as 1 KiB"
+    ),
+    Measure.EVENTS: _Words(
+        "events", "event", "a count", "a price per event such as 0.05 AUD", "a whole number such as 1"
+    ),
 }
-"""What is counted: its name, the form of its price, the form of its increment."""
 
 
 def compile_rate(
     raw: RawRate, rate_id: str, measure: Measure | None, currency: str | None, problems: Problems
 ) -> Rate | None:
     """The rate, None where it has errors. `measure` is what the service counts, `currency` that of the tariff."""
-    checker = _Checker(raw, currency, problems)
     if raw.free:
-        for other in ("price", "connect_fee"):
-            if other in raw.given:
-                problems.error(raw.at(other), f"free: true and a {other} exclude each other", "one of them")
-        return None if len(raw.given) > 1 and not checker.sound() else Rate(rate_id, measure or Measure.EVENTS)
-    if "price" not in raw.given and "connect_fee" not in raw.given:
-        if "free" not in raw.given or raw.free is False:
+        for other in raw.given.keys() - {"free"}:
+            problems.error(raw.at(other), f"free: true and {other} exclude each other", "one of them")
+        return Rate(rate_id, measure or Measure.EVENTS)
+    if not raw.given.keys() & {"price", "connect_fee"}:
+        if raw.free is False or "free" not in raw.given:
             problems.error(raw.place, "the rate has no price", "price, connect_fee or free: true")
         return None
+    checker = _Checker(raw, currency, problems)
     counted = raw.price.measure if raw.price else (measure or Measure.EVENTS)
-    checker.price(measure)
     checker.fee()
-    checker.increment(counted)
+    if checker.price(measure):
+        checker.increment(counted)
     if not checker.sound():
         return None
     rate = Rate(
@@ -84,18 +99,19 @@ class _Checker:
         elif amount.nanos == 0:
             self._error(place, f"the {noun} is 0", f"an amount above 0, or {instead}")
 
-    def price(self, measure: Measure | None) -> None:
-        """`measure` is what the service counts; None where that is not known."""
+    def price(self, measure: Measure | None) -> bool:
+        """Whether an increment may be compared with it. `measure` is what the service counts, None = not known."""
         found = self.raw.price
         if found is None:
-            return
+            return "price" not in self.raw.given
         place = self.raw.at("price")
         self._amount(found, place, "price", "free: true where it costs nothing")
         if measure is not None and found.measure is not measure:
-            noun, expected, _ = _SUCH_AS[measure]
-            hint = "a price per call is a connect_fee" if found.measure is Measure.EVENTS else ""
-            written = _SUCH_AS[found.measure][0]
-            self._error(place, f"is a price per {written}, but the service counts {noun}", expected, hint)
+            words, per = _WORDS[measure], _WORDS[found.measure].per
+            hint = "a price per session is a connect_fee" if found.measure is Measure.EVENTS else ""
+            self._error(place, f"is a price per {per}, but the service counts {words.counted}", words.price, hint)
+            return False
+        return True
 
     def fee(self) -> None:
         """The connect fee, and how often it is taken."""
@@ -108,7 +124,7 @@ class _Checker:
         """The increment: needed with a price per time or volume, of the same measure, no larger than the unit."""
         found: Quantity | None = self.raw.increment
         priced = self.raw.price
-        noun, _, expected = _SUCH_AS[counted]
+        expected = _WORDS[counted].increment
         if "increment" not in self.raw.given:
             if priced is not None and counted is not Measure.EVENTS:
                 self._error(self.raw.place, '"increment" is missing', expected)
@@ -119,7 +135,8 @@ class _Checker:
         elif found is not None and found.amount == 0:
             self._error(place, "the increment is 0", expected)
         elif found is not None and priced is not None and found.measure is not counted:
-            self._error(place, f"the increment is no {noun}, but the price is per {noun}", expected)
+            message = f"the increment is {_WORDS[found.measure].amount}, but the price is per {_WORDS[counted].per}"
+            self._error(place, message, expected)
         elif found is not None and priced is not None and found.amount > priced.unit_size:
             larger, unit = (format_measured(amount, counted) for amount in (found.amount, priced.unit_size))
             self.problems.warn(place, f"the increment {larger} is larger than the unit {unit} of the price")

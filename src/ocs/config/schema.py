@@ -23,6 +23,9 @@ JsonSchema = dict[str, Any]
 _NODE_NAMES = {Scalar: "a text", Items: "a list", Pairs: "a mapping"}
 
 
+MAPPING = "a mapping (key: value)"
+
+
 class Located(NamedTuple, Generic[T]):
     """A value and where it stands."""
 
@@ -42,7 +45,9 @@ class Raw(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Schema(Generic[T]):
-    """Reads one node."""
+    """Reads one node. `expected` says in words what is right."""
+
+    expected: str = ""
 
     @abstractmethod
     def read(self, node: Node, place: Place, problems: Problems) -> T | None:
@@ -87,15 +92,15 @@ class Choice(Schema[T]):
 
     def __init__(self, options: Mapping[str, T]) -> None:
         self.options = options
+        self.expected = one_of(options)
 
     def read(self, node: Node, place: Place, problems: Problems) -> T | None:
-        expected = one_of(self.options)
         if not isinstance(node, Scalar) or not node.text:
-            wrong_node(node, expected, place, problems)
+            wrong_node(node, self.expected, place, problems)
             return None
         if node.text not in self.options:
             hint = did_you_mean(node.text.lower(), self.options)
-            problems.error(place, f'"{node.text}" is not known here', expected, hint)
+            problems.error(place, f'"{node.text}" is not known here', self.expected, hint)
             return None
         return self.options[node.text]
 
@@ -105,6 +110,8 @@ class Choice(Schema[T]):
 
 class Switch(Schema[bool]):
     """true or false; what YAML 1.1 also took for a truth value is refused."""
+
+    expected = "true or false"
 
     def read(self, node: Node, place: Place, problems: Problems) -> bool | None:
         text = node.text if isinstance(node, Scalar) else ""
@@ -129,6 +136,7 @@ class At(Schema[Located[T]]):
 
     def __init__(self, inner: Schema[T]) -> None:
         self.inner = inner
+        self.expected = inner.expected
 
     def read(self, node: Node, place: Place, problems: Problems) -> Located[T] | None:
         value = self.inner.read(node, place, problems)
@@ -141,6 +149,8 @@ class At(Schema[Located[T]]):
 class ListOf(Schema[tuple[T, ...]]):
     """A list; `or_one`: a single value may stand without brackets. What cannot be read is left out."""
 
+    expected = "a list"
+
     def __init__(self, item: Schema[T], *, or_one: bool = False, at_least: int = 0) -> None:
         self.item = item
         self.or_one = or_one
@@ -151,7 +161,7 @@ class ListOf(Schema[tuple[T, ...]]):
             one = self.item.read(node, place, problems)
             return None if one is None else (one,)
         if not isinstance(node, Items):
-            wrong_node(node, "a list", place, problems)
+            wrong_node(node, self.expected, place, problems)
             return None
         if len(node.items) < self.at_least:
             problems.error(place, "the list is empty", "at least one entry")
@@ -179,12 +189,17 @@ class Entry(NamedTuple, Generic[T]):
 class MapOf(Schema[Mapping[str, Entry[T]]]):
     """A mapping from ids to values; the ids are checked by `key`."""
 
-    def __init__(self, key: Text[str], value: Schema[T]) -> None:
+    expected = MAPPING
+
+    def __init__(self, key: Text[str], value: Schema[T], *, at_least: int = 0) -> None:
         self.key = key
         self.value = value
+        self.at_least = at_least
 
     def read(self, node: Node, place: Place, problems: Problems) -> Mapping[str, Entry[T]] | None:
         pairs = pairs_of(node, place, problems)
+        if pairs is not None and len(pairs) < self.at_least:
+            problems.error(place, "the mapping is empty", "at least one entry")
         return None if pairs is None else self.read_pairs(pairs, place, problems)
 
     def read_pairs(
@@ -201,8 +216,12 @@ class MapOf(Schema[Mapping[str, Entry[T]]]):
         return entries
 
     def json(self) -> JsonSchema:
-        names = {"propertyNames": {"pattern": self.key.pattern}} if self.key.pattern else {}
-        return {"type": "object", "additionalProperties": self.value.json()} | names
+        found: JsonSchema = {"type": "object", "additionalProperties": self.value.json()}
+        if self.key.pattern:
+            found["propertyNames"] = {"pattern": self.key.pattern}
+        if self.at_least:
+            found["minProperties"] = self.at_least
+        return found
 
 
 class Field(NamedTuple):
@@ -220,6 +239,8 @@ class Record(Schema[T]):
     `rest` takes the keys that are no fields, as an argument of that name; without it they are errors. A record that
     lacks a required field is None, unless it is `Raw`: these have a default for everything.
     """
+
+    expected = MAPPING
 
     def __init__(self, make: type[T], fields: Mapping[str, Field], rest: tuple[str, MapOf[Any]] | None = None) -> None:
         self.make = make
@@ -242,15 +263,18 @@ class Record(Schema[T]):
             given[key.text] = below(place, value, f".{key.text}")
             values[field.into or key.text] = field.schema.read(value, given[key.text], problems)
         if self.rest is not None:
+            given |= {key.text: below(place, value, f".{key.text}") for key, value in others}
             values[self.rest[0]] = self.rest[1].read_pairs(others, place, problems)
         else:
             self._unknown(others, place, problems)
         return self._made(values, given, place, problems)
 
     def _unknown(self, pairs: Iterable[tuple[Scalar, Node]], place: Place, problems: Problems) -> None:
-        for key, _ in pairs:
-            expected = "" if len(self.fields) > 12 else f"one of {one_of(self.fields)}"
+        expected = f"one of {one_of(self.fields)}"
+        for key, value in pairs:
             hint = did_you_mean(key.text, self.fields)
+            if isinstance(value, Scalar) and not value.text and key.text[:1].isdigit():
+                hint = "use a dot for decimals: after a comma a new entry begins"
             problems.error(below(place, key, f".{key.text}"), f'"{key.text}" is not known here', expected, hint)
 
     def _made(self, values: dict[str, Any], given: dict[str, Place], place: Place, problems: Problems) -> T | None:
@@ -259,7 +283,7 @@ class Record(Schema[T]):
             if not field.required:
                 continue
             if name not in given:
-                problems.error(place, f'"{name}" is missing', _short(field))
+                problems.error(place, f'"{name}" is missing', field.schema.expected)
             complete = complete and values.get(field.into or name) is not None
         kept = {name: value for name, value in values.items() if value is not None}
         if self.raw:
@@ -292,7 +316,7 @@ def wrong_node(node: Node, expected: str, place: Place, problems: Problems) -> N
 def pairs_of(node: Node, place: Place, problems: Problems) -> list[tuple[Scalar, Node]] | None:
     """The entries of a mapping, each key once; keys given twice are reported with both lines."""
     if not isinstance(node, Pairs):
-        wrong_node(node, "a mapping (key: value)", place, problems)
+        wrong_node(node, MAPPING, place, problems)
         return None
     found: dict[str, tuple[Scalar, Node]] = {}
     for key, value in node.pairs:
@@ -306,8 +330,3 @@ def pairs_of(node: Node, place: Place, problems: Problems) -> list[tuple[Scalar,
         else:
             found[key.text] = (key, value)
     return list(found.values())
-
-
-def _short(field: Field) -> str:
-    expected = getattr(field.schema, "expected", "")
-    return expected if isinstance(expected, str) else ""

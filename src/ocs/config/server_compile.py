@@ -47,8 +47,6 @@ def compile_server(raw: RawServer, problems: Problems) -> Server:
         policy = _service(name, entry.value, problems) if entry.value else None
         if policy is not None:
             services[name] = policy
-    if "services" in raw.given and not raw.services:
-        problems.error(raw.at("services"), "there is no service", "at least one")
     return Server(_listeners(raw, problems), _peers(raw.peers, problems), services)
 
 

@@ -219,7 +219,7 @@ SERVER_FILE = Record(
             ListOf(Placed(Choice({name: name for name in _IDENTITY_TYPES})), at_least=1),
             "which identity of a subscriber counts first",
         ),
-        "services": Field(MapOf(ID, SERVICE), "what is charged", required=True),
+        "services": Field(MapOf(ID, SERVICE, at_least=1), "what is charged", required=True),
         "store": Field(
             Record(RawStore, {"url": Field(STORE, "sqlite:PATH or memory:", required=True)}), "the store", required=True
         ),

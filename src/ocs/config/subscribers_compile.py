@@ -19,7 +19,7 @@ _IDENTITIES = ("msisdn", "imsi", "sip", "nai", "private")
 
 
 class Known(NamedTuple):
-    """Names from the tariff that accounts speak of; None where the tariff files cannot be read."""
+    """Names from the tariff that accounts speak of; None where they are not known, which was reported before."""
 
     currency: str | None
     plans: Collection[str] | None

@@ -42,21 +42,37 @@ def merged(maps: Iterable[Mapping[str, Entry[T]]], noun: str, problems: Problems
 
 
 def compile_tariff(
-    files: list[RawTariff], services: Services | None, numbering: Numbering, problems: Problems
+    files: list[RawTariff],
+    services: Services | None,
+    numbering: Numbering,
+    problems: Problems,
+    *,
+    complete: bool = True,
 ) -> Tariff | None:
-    """The tariff of all files; None where errors leave none. `services` is None where server.yaml cannot be read."""
+    """The tariff of all files; None where errors leave none.
+
+    services: None where server.yaml cannot be read; complete: no tariff file is missing among those read. What stands
+    in the files that could not be read is not complained about.
+    """
     if not files:
         return None
-    return _Compiler(files, services, numbering, problems).tariff()
+    return _Compiler(files, services, numbering, problems, complete=complete).tariff()
 
 
 class _Compiler:
     """One compilation: what all parts of it look at."""
 
     def __init__(
-        self, files: list[RawTariff], services: Services | None, numbering: Numbering, problems: Problems
+        self,
+        files: list[RawTariff],
+        services: Services | None,
+        numbering: Numbering,
+        problems: Problems,
+        *,
+        complete: bool,
     ) -> None:
         self.files = files
+        self.complete = complete
         self.services = services
         self.numbering = numbering
         self.problems = problems
@@ -82,7 +98,7 @@ class _Compiler:
             elif file.currency != first.currency:
                 message = f"the currency is {file.currency}, but {first.currency} in {first.at('currency')}"
                 self.problems.error(file.at("currency"), message, "one currency for all tariffs")
-        if first is None and not any("currency" in file.given for file in self.files):
+        if first is None and self.complete and not any("currency" in file.given for file in self.files):
             self.problems.error(self.files[0].place, '"currency" is missing', "an ISO 4217 code such as AUD")
         return first.currency if first else None
 
@@ -107,8 +123,10 @@ class _Compiler:
     def tariff(self) -> Tariff | None:
         """All of it."""
         raw_plans = merged((file.plans for file in self.files), "plan", self.problems)
-        if not raw_plans and not any("plans" in file.given for file in self.files):
-            self.problems.error(self.files[0].place, "there is no plan in any tariff file", '"plans" with one plan')
+        if not raw_plans and self.complete and not any("plans" in file.given for file in self.files):
+            self.problems.error(
+                self.files[0].place, "there is no plan in any tariff file", '"plans" with at least one plan'
+            )
         plans = {name: self._plan(name, entry) for name, entry in raw_plans.items()}
         emergency = frozenset(
             number.value for file in self.files if file.emergency for number in file.emergency.numbers
@@ -155,7 +173,7 @@ class _Compiler:
         return self.services.get(service)
 
     def _service_plan(self, where: str, raw: RawServicePlan, place: Place, kind: Kind | None) -> ServicePlan:
-        if not raw.rates and not any(entry.value or entry.value is None for entry in raw.rating_groups.values()):
+        if not raw.given:
             self.problems.error(place, f'"{where}" has no rates', 'at least one, such as "*any": {price: ...}')
         any_group = self._table(where, raw.rates, kind) if raw.rates else None
         by_group: dict[int, RateTable] = {}
@@ -203,6 +221,8 @@ class _Compiler:
             self.problems.error(place, "data has no destinations", '"*any"')
             return ()
         entry = self.destinations.get(destination)
+        if entry is None and not self.complete:
+            return ()
         if entry is None:
             hint = did_you_mean(destination, [*self.destinations, ANY])
             self.problems.error(place, f'there is no destination "{destination}"', 'a destination or "*any"', hint)

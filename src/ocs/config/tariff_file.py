@@ -26,7 +26,7 @@ class RawRate(Raw, frozen=True, kw_only=True):
     connect_fee: Money | None = None
     fee_per_group: bool = False
     rounding: RawRounding | None = None
-    free: bool = False
+    free: bool | None = None
 
 
 class RawDestination(Raw, frozen=True, kw_only=True):
@@ -97,7 +97,11 @@ RATES = MapOf(Text(_rate_key, 'the id of a destination, or "*any"'), RATE)
 
 SERVICE_PLAN = Record(
     RawServicePlan,
-    {"rating_groups": Field(MapOf(RATING_GROUP, RATES), 'rates of single rating groups; "*any" for all others')},
+    {
+        "rating_groups": Field(
+            MapOf(RATING_GROUP, RATES, at_least=1), 'rates of single rating groups; "*any" for all others'
+        )
+    },
     rest=("rates", RATES),
 )
 
@@ -119,6 +123,6 @@ TARIFF_FILE = Record(
         "currency": Field(CURRENCY, "ISO 4217 code of all amounts"),
         "destinations": Field(MapOf(ID, DESTINATION), "named sets of prefixes"),
         "emergency": Field(EMERGENCY_NUMBERS, "numbers that are free for everybody"),
-        "plans": Field(MapOf(ID, MapOf(ID, SERVICE_PLAN)), "price lists: plan, service, destination"),
+        "plans": Field(MapOf(ID, MapOf(ID, SERVICE_PLAN), at_least=1), "price lists: plan, service, destination"),
     },
 )

@@ -58,20 +58,6 @@ def seconds(low: int, high: int) -> Text[int]:
     return Text(parse, units.DURATION_EXPECTED)
 
 
-def either(name: str, *parsers: Text[str]) -> Callable[[str], str]:
-    """The first parser that takes the text; `name` is what is said when none does."""
-
-    def parse(text: str) -> str:
-        for parser in parsers:
-            try:
-                return parser.parse(text)
-            except MalformedError:
-                continue
-        raise MalformedError(f'"{text}" is not {name}')
-
-    return parse
-
-
 def _prefix(text: str) -> str:
     if re.fullmatch(r"[0-9]{1,15}", text):
         return text
@@ -152,14 +138,16 @@ def _store(text: str) -> str:
     raise MalformedError(f'"{text}" names no store')
 
 
-def _expires(text: str) -> int:
-    return units.parse_rfc3339(text)
+def _rating_group(text: str) -> str:
+    if text != "*any" and (re.fullmatch(r"0|[1-9][0-9]{0,9}", text) is None or int(text) >= 2**32):
+        raise MalformedError(f'"{text}" is not a rating group')
+    return text
 
 
 ID = matching(_ID, "an id", "letters, digits, and - _ . inside, at most 64", ("string", "integer"))
 ACCOUNT_ID = matching(_ACCOUNT_ID, "an account id", "letters, digits, and - _ . @ inside, at most 128")
 RATING_GROUP = Text(
-    either("a rating group", matching(r"\*any", "", ""), matching(r"0|[1-9][0-9]{0,8}|[1-3][0-9]{9}", "", "")),
+    _rating_group,
     'a number such as 100, or "*any"',
     r"^(\*any|[0-9]+)$",
 )
@@ -186,5 +174,5 @@ PRIVATE = matching(r"\S{1,128}", "a private identity", "1 to 128 characters with
 MONEY = Text(units.parse_money, units.MONEY_EXPECTED)
 PRICE = Text(units.parse_price, units.PRICE_EXPECTED)
 QUANTITY = Text(units.parse_quantity, units.QUANTITY_EXPECTED, types=("string", "integer"))
-TIME = Text(_expires, units.TIME_EXPECTED)
+TIME = Text(units.parse_rfc3339, units.TIME_EXPECTED)
 ANY_TEXT = Text(str, "a text", types=("string", "integer"))
