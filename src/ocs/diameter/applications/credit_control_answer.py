@@ -10,7 +10,6 @@ identifiers, P bit and Proxy-Info. Nothing but AVPs of RFC 6733 and RFC 8506 is 
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import Final
@@ -22,8 +21,15 @@ from ocs.charging.requests import ChargingAnswer, ChargingRequest, FinalUnit, Gr
 from ocs.diameter.applications import codes
 from ocs.diameter.applications.currencies import currency_number
 from ocs.diameter.base_answers import Origin, answer_bytes, answer_head, answer_tail
-from ocs.diameter.types import pack_enumerated, pack_integer32, pack_integer64, pack_unsigned32, pack_utf8_string
-from ocs.diameter.wire import AVP_FLAG_MANDATORY, Message, encode_avp
+from ocs.diameter.types import (
+    pack_enumerated,
+    pack_integer32,
+    pack_integer64,
+    pack_unsigned32,
+    pack_utf8_string,
+    unpack_unsigned32,
+)
+from ocs.diameter.wire import AVP_FLAG_MANDATORY, Message, decode_avps, encode_avp
 from ocs.rating.units import NS_PER_S, Measure
 
 _APPLICATION: Final = encode_avp(258, pack_unsigned32(4))
@@ -100,7 +106,12 @@ def render(message: Message, request: ChargingRequest, answer: ChargingAnswer, s
 
 def shown_result(request: ChargingRequest, answer: ChargingAnswer) -> int:
     """The Result-Code at command level."""
-    return _command_result(request, answer)
+    return int(_command_result(request, answer))
+
+
+def result_of(content: bytes) -> int:
+    """The Result-Code at command level of a stored content."""
+    return next((unpack_unsigned32(avp) for avp in decode_avps(content) if avp.code == codes.RESULT_CODE), 0)
 
 
 def _command_result(request: ChargingRequest, answer: ChargingAnswer) -> Result:
@@ -199,8 +210,3 @@ def _failed_avp(message: Message, request: ChargingRequest, answer: ChargingAnsw
         context = message.find(codes.SERVICE_CONTEXT_ID)
         failed = b"" if context is None else context.encode()
     return encode_avp(codes.FAILED_AVP, failed) if failed else b""
-
-
-def make_styles(services: Mapping[str, ServicePolicy]) -> dict[str, Style]:
-    """The Styles of all services, by name."""
-    return {name: make_style(policy) for name, policy in services.items()}

@@ -1,6 +1,6 @@
 """From a Credit-Control-Request to a ChargingRequest (RFC 8506 3.1, TS 32.299 6.4.2).
 
-    read_request(message, rules, peer_rule) -> ChargingRequest
+    read_request(message, rules, peer_rule) -> (ChargingRequest, ignored_avps)
 
 The message has passed `grammar.check_request`; what is read here is checked again only where a wrong value would be
 charged. Raises PeerError with the Failed-AVP to send.
@@ -9,7 +9,7 @@ charged. Raises PeerError with the Failed-AVP to send.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -71,7 +71,14 @@ def compile_rules(settings: Settings) -> Rules:
     return Rules(services, order)
 
 
-def read_request(message: Message, rules: Rules, peer_rule: PeerRule) -> ChargingRequest:
+class Reading(NamedTuple):
+    """A request, and how many unknown AVPs with the M bit were passed over in its Service-Information."""
+
+    request: ChargingRequest
+    ignored_avps: int
+
+
+def read_request(message: Message, rules: Rules, peer_rule: PeerRule) -> Reading:
     """One pass over the AVPs of the command, groups opened where they matter."""
     one: dict[int, Avp] = {}
     groups: list[Avp] = []
@@ -99,7 +106,7 @@ def read_request(message: Message, rules: Rules, peer_rule: PeerRule) -> Chargin
     service = reader.service()
     sub_session_id = one.get(codes.CC_SUB_SESSION_ID)
     event_at = one.get(codes.EVENT_TIMESTAMP)
-    return ChargingRequest(
+    request = ChargingRequest(
         session_id=_session_id(_required(one, codes.SESSION_ID)),
         type=request_type,
         number=unpack_unsigned32(_required(one, codes.CC_REQUEST_NUMBER)),
@@ -117,6 +124,7 @@ def read_request(message: Message, rules: Rules, peer_rule: PeerRule) -> Chargin
         event_at_ns=None if event_at is None else unpack_time(event_at) * NS_PER_S,
         attributes=tuple(service.attributes.items()),
     )
+    return Reading(request, service.ignored_avps)
 
 
 def document_number(context: str) -> str:

@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 from ocs.diameter.applications import codes
-from ocs.diameter.dictionary import BY_NAME, VENDOR_3GPP
+from ocs.diameter.dictionary import BY_KEY, BY_NAME
 from ocs.diameter.errors import PeerError
 from ocs.diameter.types import UNPACK, AvpType, unpack_time, unpack_unsigned32
-from ocs.diameter.wire import Avp
+from ocs.diameter.wire import AVP_FLAG_MANDATORY, Avp
 
 Decoder = Callable[[Avp], str]
 
@@ -159,7 +159,6 @@ def _table(rows: tuple[tuple[Any, ...], ...]) -> Table:
 
 _SERVICE_TABLE: Final = _table(_SERVICE)
 _COMMAND_TABLE: Final = _table(_COMMAND)
-_PS_INFORMATION: Final = (BY_NAME["PS-Information"].code, VENDOR_3GPP)
 
 
 class Service(NamedTuple):
@@ -167,12 +166,14 @@ class Service(NamedTuple):
 
     attributes: name -> value, in the order of the request; several values of one name stand apart by ",".
     called: the party to rate by, "" where there is none. ids: Subscription-Ids inside Service-Information.
+    ignored_avps: how many AVPs with the M bit were passed over that the dictionary does not know.
     """
 
     attributes: dict[str, str]
     called: str
     terminating: bool
     ids: list[Avp]
+    ignored_avps: int
 
 
 class Reader:
@@ -181,6 +182,7 @@ class Reader:
     def __init__(self) -> None:
         self.values: dict[str, list[str]] = {}
         self.ids: list[Avp] = []
+        self.ignored_avps = 0
 
     def read_command(self, avp: Avp) -> None:
         """An AVP of the command itself that describes the service or the user's equipment."""
@@ -209,7 +211,9 @@ class Reader:
         if called and len(values[called]) == 1:
             del values[called]
         attributes = {name: ",".join(dict.fromkeys(parts)) for name, parts in values.items()}
-        return Service(attributes, party, attributes.get("role_of_node") == str(TERMINATING_ROLE), self.ids)
+        return Service(
+            attributes, party, attributes.get("role_of_node") == str(TERMINATING_ROLE), self.ids, self.ignored_avps
+        )
 
     def _read(self, avps: Sequence[Avp], table: Table, depth: int) -> None:
         for avp in avps:
@@ -217,6 +221,8 @@ class Reader:
             if entry is None:
                 if avp.code == codes.USER_EQUIPMENT_INFO and not avp.vendor_id:
                     self._read_equipment(avp, depth)
+                elif avp.flags & AVP_FLAG_MANDATORY and (avp.code, avp.vendor_id) not in BY_KEY:
+                    self.ignored_avps += 1
             elif type(entry) is tuple:
                 self._add(avp, *entry)
             else:
