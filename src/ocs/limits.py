@@ -38,7 +38,12 @@ SESSION_ID_OCTETS_MAX: Final = 1_024
 BATCH_OUTCOMES_MAX: Final = 256
 CACHED_ACCOUNTS_MAX: Final = 50_000
 CACHED_SESSIONS_PER_ACCOUNT_MAX: Final = 64
+CACHED_NAMES_MAX: Final = 200_000
 PENDING_PER_ACCOUNT_MAX: Final = 1_024
+CONFLICTS_PER_COMMAND_MAX: Final = 64
+SPOOL_OCTETS_MAX: Final = 64 * 1_048_576
+SUPERVISED_PER_ROUND_MAX: Final = 512
+FORGOTTEN_PER_ROUND_MAX: Final = 1_024
 
 # HTTP
 PAGE_ROWS_MAX: Final = 1_000
@@ -68,4 +73,6 @@ LIMITS: Final[dict[str, Limit]] = {
     "plausible_time_slack_s": Limit(PLAUSIBLE_TIME_SLACK_S, 2001),
     "session_id_octets": Limit(SESSION_ID_OCTETS_MAX, 5004),
     "pending_per_account": Limit(PENDING_PER_ACCOUNT_MAX, 3004),
+    "conflicts_per_command": Limit(CONFLICTS_PER_COMMAND_MAX, 3004),
+    "spool_octets": Limit(SPOOL_OCTETS_MAX, 3004),
 }

@@ -17,6 +17,21 @@ class StoreDown(Exception):
     """The store cannot answer now (lost connection, full disk, locked file): nothing is known to be written."""
 
 
+class StoreInUse(Exception):
+    """Another process serves from this store."""
+
+
+class WrongStore(Exception):
+    """What is there is no store of ours, or one of a newer version."""
+
+
+class Duplicate(Exception):
+    """Something that there may be only one of is there already: an identity of another account, a CDR.
+
+    Nothing of the batch is written. An identity that is taken is the mistake of a person, a second CDR is a bug.
+    """
+
+
 class Applied(Enum):
     """What became of one outcome of a batch."""
 
@@ -74,7 +89,9 @@ class Store(Protocol):
 
         An account write goes in where the stored version is one less than the new one (0 = there is no such account);
         an outcome one of whose writes does not is left out whole, with all later ones of the same accounts, and is
-        reported as CONFLICT. Several outcomes of one account come in the order of their versions.
+        reported as CONFLICT. Several outcomes of one account come in the order of their versions. Every outcome has at
+        least one write: what is not guarded by a version is not written. Any exception but StoreDown is raised with
+        nothing of the batch written.
         """
 
     async def due(self, now_ns: int, limit: int) -> list[DueSession]:

@@ -1,0 +1,69 @@
+"""Which outcomes of a batch go in, and what is left to write of them: the same rules for every store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from ocs.balances.account import Account
+from ocs.balances.journal import Entry
+from ocs.cdr.records import Cdr
+from ocs.charging.outcome import Outcome
+from ocs.charging.session import AnswerPage, Session
+from ocs.store.interface import Applied
+
+
+class Batch(NamedTuple):
+    """What a transaction writes. Of an account or session that several outcomes changed only the last state counts.
+
+    accounts: by id; sessions: by (account id, session key); identities: (identity, account id).
+    """
+
+    applied: list[Applied]
+    accounts: dict[str, Account]
+    sessions: dict[tuple[str, str], Session]
+    entries: list[Entry]
+    pages: list[AnswerPage]
+    cdrs: list[Cdr]
+    identities: list[tuple[str, str]]
+
+
+def select(outcomes: Sequence[Outcome], versions: Mapping[str, int]) -> Batch:
+    """Check each outcome against the stored `versions` (an account that is not there has none) and those before it.
+
+    An outcome goes in when each of its accounts has exactly the version that it was computed from. Once one is left
+    out, so are all later ones of its accounts, even if their version fits: they were computed from a state that
+    never came to be.
+    """
+    batch = Batch([], {}, {}, [], [], [], [])
+    current = dict(versions)
+    left_out: set[str] = set()
+    for outcome in outcomes:
+        assert outcome.writes, "an outcome without an account write has nothing that guards it"
+        account_ids = {write.account.id for write in outcome.writes}
+        assert len(account_ids) == len(outcome.writes), "an outcome writes an account once"
+        assert outcome.session is None or outcome.session.account_id in account_ids, (
+            "a session is guarded by its account"
+        )
+        if not left_out.isdisjoint(account_ids) or any(
+            current.get(write.account.id, 0) != write.account.version - 1 for write in outcome.writes
+        ):
+            left_out |= account_ids
+            batch.applied.append(Applied.CONFLICT)
+            continue
+        batch.applied.append(Applied.DONE)
+        for write in outcome.writes:
+            account = write.account
+            assert (write.entry.account_id, write.entry.version) == (account.id, account.version), (
+                "entry of its account"
+            )
+            current[account.id] = account.version
+            batch.accounts[account.id] = account
+            batch.entries.append(write.entry)
+            batch.identities.extend((identity, account.id) for identity in write.identities)
+        if outcome.session is not None:
+            batch.sessions[outcome.session.account_id, outcome.session.key] = outcome.session
+        if outcome.page is not None:
+            batch.pages.append(outcome.page)
+        batch.cdrs.extend(outcome.cdrs)
+    return batch

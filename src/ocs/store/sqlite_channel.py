@@ -1,0 +1,115 @@
+"""One SQLite connection with a thread of its own, and the lock that keeps a file to one process."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final, TypeVar
+
+from ocs.store.interface import StoreDown, StoreInUse
+
+_T = TypeVar("_T")
+
+BUSY_TIMEOUT_S: Final = 1.0
+"""How long a statement waits for another process that looks into the file."""
+
+_PRAGMAS: Final = ("synchronous = FULL", "temp_store = MEMORY", "trusted_schema = OFF")
+
+
+class Channel:
+    """A connection that only its own thread touches. `call` runs work there, one after another, in order."""
+
+    def __init__(self, path: str, *, cache_kib: int, read_only: bool) -> None:
+        self._path = path
+        self._pragmas = (*_PRAGMAS, f"cache_size = -{cache_kib}", *(("query_only = ON",) if read_only else ()))
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="store-read" if read_only else "store-write")
+        self._connection: sqlite3.Connection | None = None
+
+    async def open(self) -> None:
+        """Connect; StoreDown if that cannot be."""
+        await self._run(self._connect)
+
+    async def close(self) -> None:
+        """Finish what was asked before, then disconnect."""
+        if self._connection is not None:
+            await self._run(self._disconnect)
+        self._pool.shutdown(wait=True)
+
+    async def call(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        """What `work` returns or raises. An unfinished transaction is rolled back; SQLite's refusals are StoreDown."""
+        return await self._run(lambda: self._work(work))
+
+    async def _run(self, work: Callable[[], _T]) -> _T:
+        try:
+            future = asyncio.get_running_loop().run_in_executor(self._pool, work)
+        except RuntimeError as error:  # the pool was shut down
+            raise StoreDown("the store is closed") from error
+        return await future
+
+    def _connect(self) -> None:
+        try:
+            connection = sqlite3.connect(self._path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+            for pragma in self._pragmas:
+                connection.execute(f"PRAGMA {pragma}")
+        except sqlite3.OperationalError as error:
+            raise StoreDown(f"{self._path}: {error}") from error
+        self._connection = connection
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _work(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        if self._connection is None:
+            raise StoreDown("the store is not open")
+        try:
+            return work(self._connection)
+        except sqlite3.OperationalError as error:
+            raise StoreDown(str(error)) from error
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.DatabaseError as error:  # a damaged file
+            if type(error) is sqlite3.DatabaseError:
+                raise StoreDown(str(error)) from error
+            raise
+        finally:
+            if self._connection.in_transaction:
+                self._connection.rollback()
+
+
+class FileLock:
+    """Held by the one process that serves from a file; the kernel lets go of it when the process ends, however."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+
+    def take(self) -> None:
+        """StoreInUse if another process, or another store of this one, has it; StoreDown where it cannot be made."""
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        except OSError as error:
+            raise StoreDown(f"{self._path}: {error.strerror}") from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
+            os.close(descriptor)
+            raise StoreInUse(
+                f"{self._path} is locked by process {holder or 'unknown'}: another ocs serves from this store"
+            ) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        """Let go of it. The file stays: removing it would let two processes lock two files of one name."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
