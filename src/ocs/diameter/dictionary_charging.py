@@ -320,7 +320,7 @@ TS_32_299: AvpRows = (  # in the order of their codes
     (3420, "VLR-Number", T.OCTET_STRING, True),
     (3421, "CN-Operator-Selection-Entity", T.ENUMERATED, True),
     (3422, "ISUP-Cause-Diagnostics", T.OCTET_STRING, True),
-    (3423, "ISUP-Cause-Location", T.OCTET_STRING, True),
+    (3423, "ISUP-Cause-Location", T.UNSIGNED32, True),
     (3424, "ISUP-Cause-Value", T.UNSIGNED32, True),
     (3425, "ePDG-Address", T.ADDRESS, True),
     (3901, "Enhanced-Diagnostics", T.GROUPED, True),
