@@ -256,6 +256,10 @@ class PeerMachine:
         """Twinit from the next timer on."""
         self.watchdog_ns = max(watchdog_s, WATCHDOG_MIN_S) * SECOND_NS
 
+    def postpone(self, now_ns: int) -> None:
+        """Another whole interval before the watchdog expires: it was us who did not read."""
+        self.deadline_ns = now_ns + self.watchdog_ns
+
     def step(self, event: Input, now_ns: int, jitter_ns: int = 0) -> tuple[Action, ...]:
         """Take one input; what is left for the node to do, in order.
 

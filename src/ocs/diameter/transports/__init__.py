@@ -1,0 +1,61 @@
+"""Transports: octets of one connection in and out. What they and the peer's side know of each other stands here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv6Address
+from typing import Protocol
+
+from ocs.diameter.errors import FramingLost
+
+
+class Link(Protocol):
+    """One connection, as the peer's side sees it.
+
+    remote, local: "host:port" for people; remote_address, local_address: of this socket.
+    """
+
+    remote: str
+    local: str
+    remote_address: IPv4Address | IPv6Address
+    local_address: IPv4Address | IPv6Address
+
+    def write(self, data: bytes) -> bool:
+        """Queue one message; all of one turn of the loop leave in one write. False: the connection is gone."""
+        ...
+
+    def close(self) -> None:
+        """Send what is queued, then end."""
+        ...
+
+    def abort(self) -> None:
+        """End now."""
+        ...
+
+    def hold_reading(self, held: bool) -> None:
+        """Stop or go on reading: what is not read stays with the peer."""
+        ...
+
+
+class Handler(Protocol):
+    """What a transport tells. No method raises."""
+
+    def frames_received(self, frames: list[bytes]) -> None:
+        """Whole messages, all that one read brought."""
+        ...
+
+    def framing_lost(self, lost: FramingLost) -> None:
+        """No message can be found any more; those before are through already."""
+        ...
+
+    def overflowed(self) -> None:
+        """The peer does not take its answers, and the bound of the output is hit: the connection is being aborted."""
+        ...
+
+    def disconnected(self) -> None:
+        """The connection is gone, whoever ended it. Comes once, and last."""
+        ...
+
+
+Accept = Callable[[Link], Handler | None]
+"""Takes a new connection; None: there are too many, it is ended."""
