@@ -21,7 +21,7 @@ MAX_LINES = 600
 # Modules (patterns of dotted names below `ocs`) that are functions of their arguments and nothing else.
 PURE = ("limits", "units*", "diameter.*", "charging*", "rating*", "balances*", "actions*", "cdr*")
 # Where the connections are, beside them.
-WIRED = ("diameter.node*", "diameter.peer", "diameter.transports*")
+WIRED = ("diameter.node*", "diameter.peer", "diameter.client", "diameter.transports*")
 IMPURE_IMPORTS = frozenset(
     "asyncio concurrent glob http importlib logging multiprocessing os pathlib prometheus_client queue random sched "
     "secrets select selectors shutil signal socket socketserver sqlite3 ssl starlette structlog subprocess tempfile "
