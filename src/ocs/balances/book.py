@@ -1,32 +1,58 @@
-"""The working copy of an account during one decision: every change of a balance goes through it and is posted."""
+"""The working copy of accounts during one decision: every change of a balance goes through it and is posted."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 
 from ocs.balances.account import DEFAULT_BALANCE, Account, Balance
+from ocs.balances.choice import OWNER_SEPARATOR, ref
 from ocs.balances.journal import Posting
 from ocs.rating.units import Kind
 
 
-class Book:
-    """Collects holds, releases, debits and credits on the balances of one account.
+class Closed(NamedTuple):
+    """One account after the changes: its balances, a posting per balance that changed, balances opened and closed."""
 
-    It lives inside one pure call. `close()` gives the new balances and the postings that lead to them.
+    account: Account
+    postings: tuple[Posting, ...]
+    opened: tuple[Balance, ...]
+    closed: tuple[str, ...]
+
+
+class Book:
+    """Collects holds, releases, debits and credits on the balances of an account, and of those that share with it.
+
+    Balances of the others are named `choice.ref(owner, id)`. It lives inside one pure call; `close()` gives what became
+    of each account that changed.
     """
 
-    __slots__ = ("_account", "_changes", "_stated", "opened")
+    __slots__ = ("_changes", "_others", "_removed", "_stated", "account", "opened")
 
-    def __init__(self, account: Account) -> None:
-        self._account = account
+    def __init__(self, account: Account, others: Sequence[Account] = ()) -> None:
+        self.account = account
+        self._others = others
         self._stated = {balance.id: balance for balance in account.balances}
+        for other in others:
+            self._stated.update({ref(other.id, balance.id): balance for balance in other.balances})
         self._changes: dict[str, list[int]] = {}
+        self._removed: list[str] = []
         self.opened: list[Balance] = []
 
+    def balance(self, balance_id: str) -> Balance:
+        """A balance as it was at the start, under the name that it has here."""
+        balance = self._stated[balance_id]
+        return balance if balance.id == balance_id else msgspec.structs.replace(balance, id=balance_id)
+
+    def value(self, balance_id: str) -> int:
+        """The value, after the changes so far."""
+        change = self._changes.get(balance_id)
+        return self._stated[balance_id].value + (0 if change is None else change[0])
+
     def available(self, balance_id: str) -> int:
-        """Value - held, after the changes so far; may be negative."""
+        """value - held, after the changes so far; may be negative."""
         balance = self._stated[balance_id]
         change = self._changes.get(balance_id)
         return balance.available if change is None else balance.available + change[0] - change[1]
@@ -37,12 +63,13 @@ class Book:
         return self._stated[balance_id].held + (0 if change is None else change[1])
 
     def kind(self, balance_id: str) -> Kind:
-        """Kind of a balance of the account."""
+        """Kind of a balance."""
         return self._stated[balance_id].kind
 
     def hold(self, balance_id: str, amount: int) -> None:
-        """Hold `amount` >= 0 of what is available; holding more than that is a bug of the caller."""
-        assert 0 <= amount <= self.available(balance_id), (balance_id, amount)
+        """Hold `amount` >= 0 of what is available; holding more is a bug, but where the account may be negative."""
+        assert amount >= 0, (balance_id, amount)
+        assert amount <= self.available(balance_id) or self.account.allow_negative, (balance_id, amount)
         self._post(balance_id, 0, amount)
 
     def release(self, balance_id: str, amount: int) -> None:
@@ -68,30 +95,53 @@ class Book:
         self._stated[balance.id] = balance
         self.opened.append(balance)
 
+    def remove(self, balance_id: str) -> None:
+        """Take a balance off the account: what it still had is debited. One that is held cannot be removed."""
+        assert not self.held(balance_id), balance_id
+        self._post(balance_id, -self.value(balance_id), 0)
+        self._removed.append(balance_id)
+
     def debtor(self, money: Sequence[Balance]) -> str:
-        """The balance that takes an overdraft: the last money balance that may pay, else any, else a new `*default`."""
-        if money:
-            return money[-1].id
-        for balance in self._stated.values():
-            if balance.kind is Kind.MONETARY and not balance.destinations:
+        """The balance that takes an overdraft: the last own one that may pay, else any, else a new `*default`."""
+        for balance in reversed(money):
+            if OWNER_SEPARATOR not in balance.id:
                 return balance.id
+        for balance_id, balance in self._stated.items():
+            if balance.kind is Kind.MONETARY and not balance.destinations and OWNER_SEPARATOR not in balance_id:
+                return balance_id
         if DEFAULT_BALANCE not in self._stated:
             self.open(Balance(DEFAULT_BALANCE, Kind.MONETARY, 0))
         return DEFAULT_BALANCE
 
-    def close(self) -> tuple[tuple[Balance, ...], tuple[Posting, ...]]:
-        """(all balances after the changes, one posting per balance that changed)."""
-        balances = [self._balance_after(balance) for balance in self._stated.values()]
-        postings = [
-            Posting(balance_id, value, held) for balance_id, (value, held) in self._changes.items() if value or held
-        ]
-        return tuple(balances), tuple(postings)
+    def close(self) -> list[Closed]:
+        """What became of the accounts, the own one first, then those of the others that changed."""
+        closed = [self._close(self.account, "", tuple(self.opened))]
+        for other in self._others:
+            after = self._close(other, other.id, ())
+            if after.postings:
+                closed.append(after)
+        return closed
 
-    def _balance_after(self, balance: Balance) -> Balance:
-        change = self._changes.get(balance.id)
-        if change is None:
-            return balance
-        return msgspec.structs.replace(balance, value=balance.value + change[0], held=balance.held + change[1])
+    def _close(self, account: Account, owner: str, opened: tuple[Balance, ...]) -> Closed:
+        changed = False
+        balances = []
+        postings = []
+        for balance in (*account.balances, *opened):
+            name = ref(owner, balance.id) if owner else balance.id
+            change = self._changes.get(name)
+            if change is not None and (change[0] or change[1]):
+                value, held = change
+                postings.append(Posting(balance.id, value, held))
+                balance = msgspec.structs.replace(balance, value=balance.value + value, held=balance.held + held)
+                changed = True
+            if name in self._removed:
+                changed = True
+            else:
+                balances.append(balance)
+        if changed or opened:
+            account = msgspec.structs.replace(account, balances=tuple(balances))
+        removed = () if owner else tuple(self._removed)
+        return Closed(account, tuple(postings), opened, removed)
 
     def _post(self, balance_id: str, value: int, held: int) -> None:
         change = self._changes.get(balance_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Generic, TypeVar
 
 import msgspec
@@ -33,13 +33,17 @@ class PrefixTable(Generic[T]):
 
     def find(self, number: str) -> tuple[str, T] | None:
         """(matched prefix, entry) of the longest prefix of `number`; ("", default) or None where none matches."""
+        return next(self.matches(number), None)
+
+    def matches(self, number: str) -> Iterator[tuple[str, T]]:
+        """All (prefix, entry) that match, the longest prefix first, `*any` last."""
         by_prefix = self._by_prefix
         for length in range(min(self._longest, len(number)), 0, -1):
-            prefix = number[:length]
-            entry = by_prefix.get(prefix)
+            entry = by_prefix.get(number[:length])
             if entry is not None:
-                return prefix, entry
-        return None if self._default is None else ("", self._default)
+                yield number[:length], entry
+        if self._default is not None:
+            yield "", self._default
 
     def __len__(self) -> int:
         return len(self._by_prefix)

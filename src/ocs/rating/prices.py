@@ -1,16 +1,31 @@
 """The price of usage: exact, from the whole length, rounded once.
 
-A rate is `price_nanos` per `unit_size` base units (nanoseconds, octets, events). What a length of usage costs is
-computed from the length as a whole: usage is rounded up to the increment, multiplied and divided as integers, and
-rounded once. So one second and a hundred days cost the same time to price, and it makes no difference in how many
-reports the usage arrived.
+A rate is `price_nanos` per `unit_size` base units (nanoseconds, octets, events), in tiers where it changes with the
+length of use. What a length of usage costs is computed from the length as a whole: usage is rounded up to the
+increment, multiplied and divided as integers, and rounded once. So one second and a hundred days cost the same time to
+price, and it makes no difference in how many reports the usage arrived.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from math import lcm
+
 import msgspec
 
 from ocs.rating.units import Measure
+
+
+class Tier(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Another price from `start` base units on, counted over all usage of the rating group in the session.
+
+    The other fields are as those of a Rate.
+    """
+
+    start: int
+    price_nanos: int
+    unit_size: int
+    increment: int
 
 
 class Rate(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -25,6 +40,9 @@ class Rate(msgspec.Struct, frozen=True, array_like=True, gc=False):
     rounding_nanos: the price is rounded to a multiple of this (1 = one nano).
     rounding: "middle" (half away from zero), "up" or "down".
     free: costs nothing and takes nothing from any balance (a price of 0 alone still uses up unit balances).
+    tiers: prices from other lengths on, by rising start.
+    max_cost_nanos: the most that the usage of a rating group costs, connect fee apart; None: no limit. What comes after
+        is free, or, if `disconnect`, is not granted.
     """
 
     id: str
@@ -37,6 +55,9 @@ class Rate(msgspec.Struct, frozen=True, array_like=True, gc=False):
     rounding_nanos: int = 1
     rounding: str = "middle"
     free: bool = False
+    tiers: tuple[Tier, ...] = ()
+    max_cost_nanos: int | None = None
+    disconnect: bool = False
 
 
 def round_up(usage: int, increment: int) -> int:
@@ -44,32 +65,72 @@ def round_up(usage: int, increment: int) -> int:
     return -(-usage // increment) * increment
 
 
-def price(rate: Rate, usage: int) -> int:
-    """Nanos that `usage` >= 0 base units of one segment cost, without the connect fee."""
-    exact = round_up(usage, rate.increment) * rate.price_nanos  # divided by unit_size: the exact rational
-    step = rate.unit_size * rate.rounding_nanos
-    if rate.rounding == "middle":
-        return (2 * exact + step) // (2 * step) * rate.rounding_nanos
-    if rate.rounding == "up":
-        return -(-exact // step) * rate.rounding_nanos
-    return exact // step * rate.rounding_nanos
+def price(rate: Rate, usage: int, start: int = 0) -> int:
+    """Nanos that `usage` >= 0 base units of one segment cost, without the connect fee.
+
+    start: how much the rating group had used before the segment; it places the usage in the tiers.
+    """
+    if rate.tiers:
+        exact, divisor = tiered(rate, usage, start)
+    else:
+        exact, divisor = round_up(usage, rate.increment) * rate.price_nanos, rate.unit_size
+    return round_nanos(exact, divisor, rate.rounding_nanos, rate.rounding)
 
 
-def affordable(rate: Rate, priced: int, wanted: int, nanos: int) -> int:
+def round_nanos(exact: int, divisor: int, rounding_nanos: int, rounding: str) -> int:
+    """`exact / divisor` nanos as a multiple of `rounding_nanos`: the one rounding of a price. Symmetric around zero."""
+    if exact < 0:
+        return -round_nanos(-exact, divisor, rounding_nanos, rounding)
+    step = divisor * rounding_nanos
+    if rounding == "middle":
+        return (2 * exact + step) // (2 * step) * rounding_nanos
+    if rounding == "up":
+        return -(-exact // step) * rounding_nanos
+    return exact // step * rounding_nanos
+
+
+def tiered(rate: Rate, usage: int, start: int) -> tuple[int, int]:
+    """(numerator, denominator) of the unrounded price in nanos, tier by tier.
+
+    Usage in a tier is rounded up to its increment; what that adds is taken off the tiers after it.
+    """
+    tiers = (Tier(0, rate.price_nanos, rate.unit_size, rate.increment), *rate.tiers)
+    divisor = lcm(*[tier.unit_size for tier in tiers])
+    exact = 0
+    position, end = start, start + usage
+    for index, tier in enumerate(tiers):
+        if position >= end:
+            break
+        upper = end if index + 1 == len(tiers) else min(end, tiers[index + 1].start)
+        if position >= upper:
+            continue
+        charged = round_up(upper - position, tier.increment)
+        exact += charged * tier.price_nanos * (divisor // tier.unit_size)
+        position += charged
+    return exact, divisor
+
+
+def affordable(rate: Rate, priced: int, wanted: int, nanos: int, start: int = 0) -> int:
     """How much of `wanted` more usage, after `priced` base units, costs at most `nanos` for the whole segment.
 
     Returns base units, 0..wanted. Usage that only fills up an increment already paid for is affordable at no cost.
-    The price never falls as usage grows, so the answer is found by halving: about 60 prices at the most, whatever
-    the rounding (the common case, all of it, takes one).
     """
-    if price(rate, priced + wanted) <= nanos:
+    return most(wanted, lambda more: price(rate, priced + more, start) <= nanos)
+
+
+def most(wanted: int, fits: Callable[[int], bool]) -> int:
+    """The largest of 0..wanted that fits, where whatever is smaller than one that fits does too; 0 if none does.
+
+    Found by halving: about 60 tries at the most. The common case, all of it, takes one.
+    """
+    if fits(wanted):
         return wanted
-    if price(rate, priced) > nanos:
+    if wanted <= 0 or not fits(0):
         return 0
-    low, high = 0, wanted  # price(low) fits, price(high) does not
+    low, high = 0, wanted  # low fits, high does not
     while high - low > 1:
         middle = (low + high) // 2
-        if price(rate, priced + middle) <= nanos:
+        if fits(middle):
             low = middle
         else:
             high = middle

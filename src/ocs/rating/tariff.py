@@ -1,8 +1,14 @@
-"""The compiled tariff: immutable, with a version that each CDR carries."""
+"""The compiled tariff: immutable, with a version that each CDR carries.
+
+A lookup goes: version of the tariff at that time -> subject and service -> activation -> plan -> rating group ->
+longest prefix -> window that holds now. It says until when its answer stays the same, so that a session can be cut
+into segments there.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from heapq import merge
 from typing import NamedTuple
 
 import msgspec
@@ -10,16 +16,26 @@ import msgspec
 from ocs.rating.destinations import Destination, PrefixTable
 from ocs.rating.numbers import Numbering
 from ocs.rating.prices import Rate
+from ocs.rating.timings import Timing, changes, started_at
+
+ANY_SUBJECT = "*any"
+FALLBACK_DEPTH_MAX = 3
 
 
-class PricedDestination(msgspec.Struct, frozen=True, gc=False):
-    """What a prefix leads to: the destination's id (`*any` where the plan names none) and its rate."""
+class Window(msgspec.Struct, frozen=True):
+    """A rate, and when it holds.
+
+    destination_id: what the prefix belongs to (`*any` where the plan names none).
+    timing: None = always. weight: of several that hold, the heaviest counts; then the one that began last.
+    """
 
     destination_id: str
     rate: Rate
+    timing: Timing | None = None
+    weight: int = 0
 
 
-RateTable = PrefixTable[PricedDestination]
+RateTable = PrefixTable[tuple[Window, ...]]
 
 
 class ServicePlan(msgspec.Struct, frozen=True):
@@ -44,12 +60,35 @@ class Plan(msgspec.Struct, frozen=True):
     services: Mapping[str, ServicePlan]
 
 
+class Activation(msgspec.Struct, frozen=True):
+    """From `from_ns` (Unix time) on a subject has that plan, and where it has no rate those of `fallbacks` in turn."""
+
+    from_ns: int
+    plan_id: str
+    fallbacks: tuple[str, ...] = ()
+
+
+class SharedGroup(msgspec.Struct, frozen=True):
+    """Accounts that pay for each other with balances of that group.
+
+    strategy: "mine_first" (own balances, then by weight), "mine_lowest", "mine_highest", "lowest", "highest": of value.
+    """
+
+    id: str
+    members: tuple[str, ...]
+    strategy: str = "mine_first"
+
+
 class Tariff(msgspec.Struct, frozen=True):
     """All that rating needs, compiled from YAML.
 
     version: digest of what it was compiled from, the `tariff_version` of CDRs.
     currency: ISO 4217 code of all money.
     emergency_numbers: matched exactly, free for everybody, before any account is looked up.
+    subjects: who is rated how: subject -> service -> activations by rising time. An account's plan is its subject;
+        each plan is a subject of its own name, too. `*any` (of the same tenant, "tenant:*any") stands for the others.
+    timings: by id, for balances that hold only at times.
+    valid_from_ns: when it takes effect; successor: the version after it.
     """
 
     version: str
@@ -59,24 +98,102 @@ class Tariff(msgspec.Struct, frozen=True):
     numbering: Numbering
     emergency_numbers: frozenset[str]
     free_prefixes: PrefixTable[str]
+    subjects: Mapping[str, Mapping[str, tuple[Activation, ...]]] = {}
+    timings: Mapping[str, Timing] = {}
+    shared_groups: Mapping[str, SharedGroup] = {}
+    valid_from_ns: int = 0
+    successor: Tariff | None = None
+
+    def at(self, at_ns: int) -> Tariff:
+        """The version that holds at that time."""
+        tariff = self
+        while tariff.successor is not None and tariff.successor.valid_from_ns <= at_ns:
+            tariff = tariff.successor
+        return tariff
 
 
 class Found(NamedTuple):
-    """A rate that was found, and the way to it."""
+    """A rate that was found, and the way to it.
+
+    until_ns: when another rate or another version takes over, None = never.
+    """
 
     prefix: str
     destination_id: str
     rate: Rate
+    version: str = ""
+    until_ns: int | None = None
+    plan_id: str = ""
 
 
 class NotFound(NamedTuple):
-    """Why there is no rate: `reason` is one of "no_plan", "no_service", "unknown_rating_group", "no_destination"."""
+    """Why there is no rate: one of "no_plan", "no_service", "unknown_rating_group", "no_destination", "no_time".
+
+    until_ns: when that may change, None = never.
+    """
 
     reason: str
+    until_ns: int | None = None
 
 
-def find_rate(tariff: Tariff, plan_id: str, service: str, rating_group: int | None, number: str) -> Found | NotFound:
-    """The rate of an event. `number` is normalised digits, "" where the service has no destination."""
+def find_rate(
+    tariff: Tariff, subject: str, service: str, rating_group: int | None, number: str, at_ns: int = 0
+) -> Found | NotFound:
+    """The rate of an event at a time. `number` is normalised digits, "" where the service has no destination."""
+    version = tariff.at(at_ns)
+    found = _find(version, subject, service, rating_group, number, at_ns, FALLBACK_DEPTH_MAX)
+    until_ns = found.until_ns
+    if version.successor is not None:
+        until_ns = _sooner(until_ns, version.successor.valid_from_ns)
+    if isinstance(found, Found):
+        return found._replace(version=version.version, until_ns=until_ns)
+    return found._replace(until_ns=until_ns)
+
+
+def _find(
+    tariff: Tariff, subject: str, service: str, rating_group: int | None, number: str, at_ns: int, depth: int
+) -> Found | NotFound:
+    activation, until_ns, missing = _activation(tariff, subject, service, at_ns)
+    if activation is None:
+        return NotFound(missing, until_ns)
+    found = _find_in_plan(tariff, activation.plan_id, service, rating_group, number, at_ns)
+    if isinstance(found, NotFound):
+        for fallback in activation.fallbacks if depth else ():
+            other = _find(tariff, fallback, service, rating_group, number, at_ns, depth - 1)
+            if isinstance(other, Found):
+                found = other._replace(until_ns=_sooner(other.until_ns, found.until_ns))
+                break
+    return found._replace(until_ns=_sooner(found.until_ns, until_ns))
+
+
+def _activation(
+    tariff: Tariff, subject: str, service: str, at_ns: int
+) -> tuple[Activation | None, int | None, str]:
+    """(what a subject has at a time, until when, what to call the lack of it); `*any` before its first activation."""
+    until_ns = None
+    known = False
+    tenant, colon, _ = subject.rpartition(":")
+    for name in (subject, tenant + colon + ANY_SUBJECT):
+        services = tariff.subjects.get(name)
+        if services is None and name in tariff.plans:
+            return Activation(0, name), until_ns, ""
+        known = known or services is not None
+        activations = services.get(service, ()) if services else ()
+        current = None
+        for activation in activations:
+            if activation.from_ns <= at_ns:
+                current = activation
+            else:
+                until_ns = _sooner(until_ns, activation.from_ns)
+                break
+        if current is not None:
+            return current, until_ns, ""
+    return None, until_ns, "no_service" if known else "no_plan"
+
+
+def _find_in_plan(
+    tariff: Tariff, plan_id: str, service: str, rating_group: int | None, number: str, at_ns: int
+) -> Found | NotFound:
     plan = tariff.plans.get(plan_id)
     if plan is None:
         return NotFound("no_plan")
@@ -86,8 +203,50 @@ def find_rate(tariff: Tariff, plan_id: str, service: str, rating_group: int | No
     table = service_plan.table(rating_group)
     if table is None:
         return NotFound("unknown_rating_group")
-    found = table.find(number)
-    if found is None:
-        return NotFound("no_destination")
-    prefix, priced = found
-    return Found(prefix, priced.destination_id, priced.rate)
+    until_ns: int | None = None
+    reason = "no_destination"
+    for prefix, windows in table.matches(number):
+        if len(windows) == 1 and windows[0].timing is None:
+            chosen: Window | None = windows[0]
+        else:
+            chosen, changes_ns = choose_window(windows, at_ns)
+            until_ns = _sooner(until_ns, changes_ns)
+            reason = "no_time"
+        if chosen is not None:
+            return Found(prefix, chosen.destination_id, chosen.rate, until_ns=until_ns, plan_id=plan_id)
+    return NotFound(reason, until_ns)
+
+
+def choose_window(windows: Sequence[Window], at_ns: int) -> tuple[Window | None, int | None]:
+    """(the window that counts at a time, when another one does).
+
+    Of those that hold, the heaviest; of equal weight, the one that began last, for it is the more special one.
+    """
+    chosen = _heaviest(windows, at_ns)
+    for instant_ns in _all_changes(windows, at_ns):
+        if _heaviest(windows, instant_ns) is not chosen:
+            return chosen, instant_ns
+    return chosen, None
+
+
+def _heaviest(windows: Sequence[Window], at_ns: int) -> Window | None:
+    best: Window | None = None
+    best_order: tuple[int, str] = (0, "")
+    for window in windows:
+        began = "" if window.timing is None else started_at(window.timing, at_ns)
+        if began is None:
+            continue
+        order = (window.weight, str(began))
+        if best is None or order > best_order:
+            best, best_order = window, order
+    return best
+
+
+def _all_changes(windows: Sequence[Window], after_ns: int) -> Iterator[int]:
+    return merge(*[changes(window.timing, after_ns) for window in windows if window.timing is not None])
+
+
+def _sooner(one_ns: int | None, other_ns: int | None) -> int | None:
+    if one_ns is None or other_ns is None:
+        return one_ns if other_ns is None else other_ns
+    return min(one_ns, other_ns)
