@@ -12,7 +12,7 @@ import msgspec
 
 from ocs.balances.account import Account
 from ocs.charging import events, house, life
-from ocs.charging.groups import RESULT_OF_REASON, grant, open_segment, refuse
+from ocs.charging.groups import RESULT_OF_REASON, for_measure, grant, open_segment, refuse
 from ocs.charging.memory import highest_number, recall, room_for
 from ocs.charging.outcome import Outcome
 from ocs.charging.policy import ServicePolicy
@@ -138,8 +138,12 @@ def _report(work: Work, asked: GroupRequest) -> GroupAnswer:
         found = work.find_rate(asked.rating_group)
         group = work.new_group(asked, open_segment(found, work.tariff.version))
     elif group.segment is None:
-        found = work.find_rate(asked.rating_group)
-        group = msgspec.structs.replace(group, segment=open_segment(found, work.tariff.version))
+        found = for_measure(work.find_rate(asked.rating_group), group.measure)
+        group = msgspec.structs.replace(
+            group,
+            segment=open_segment(found, work.tariff.version),
+            started_at_ns=group.started_at_ns or work.now_ns,
+        )
     if asked.used or asked.requested is not None or asked.final:
         work.take_report(key, asked, group)
     elif key not in work.groups and work.request.type is not RequestType.TERMINATION:
@@ -152,7 +156,7 @@ def _grant(work: Work, asked: GroupRequest, answer: GroupAnswer) -> GroupAnswer:
     group = work.groups[key]
     if not work.usable:
         return refuse(group, "disabled_account")
-    found = work.find_rate(asked.rating_group)
+    found = for_measure(work.find_rate(asked.rating_group), group.measure)
     if isinstance(found, NotFound):
         return refuse(group, found.reason)
     if group.granted:  # a group named twice in one request: the later wish counts

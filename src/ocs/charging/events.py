@@ -18,6 +18,7 @@ from ocs.charging.session import Group, Hold, SessionState
 from ocs.charging.work import Work
 from ocs.rating.prices import price
 from ocs.rating.tariff import NotFound
+from ocs.rating.units import Measure
 
 _WITHOUT_UNITS = GroupRequest()
 """An event without any container counts one unit."""
@@ -34,20 +35,23 @@ def decide_event(work: Work) -> Outcome:
 
 
 def _direct_debiting(work: Work) -> Outcome:
+    before = work.before
+    if before is not None and before.is_open:
+        refusal = ChargingAnswer(Result.UNABLE_TO_COMPLY, why="session_id_in_use")
+        return Outcome(answer=refusal, notes=("reused_session_id",))
+    ended = before is not None and before.state in (SessionState.CLOSED, SessionState.EXPIRED)
+    state = SessionState.CLOSED if ended else SessionState.REFUSED
     if not work.usable:
         refusal = ChargingAnswer(RESULT_OF_REASON["disabled_account"], why="disabled_account")
-        return work.refuse_session(refusal, SessionState.REFUSED)
+        return work.refuse_session(refusal, state)
     answers = [_debit(work, asked) for asked in work.request.groups or (_WITHOUT_UNITS,)]
     refusals = [answer for answer in answers if answer.result is not Result.SUCCESS]
     shown = tuple(answers) if work.request.groups else ()
     at_command = work.request.command_level or not work.request.groups or not work.request.refuse_in_group
     if len(refusals) == len(answers) and at_command:
         refusal = ChargingAnswer(refusals[0].result, shown, why=refusals[0].why)
-        return work.refuse_session(refusal, SessionState.REFUSED)
-    if work.before is None or not work.before.is_open:
-        work.end(SessionState.CLOSED, "event")
-    else:
-        work.write_cdrs("event", only_used=True)
+        return work.refuse_session(refusal, state)
+    work.end(SessionState.CLOSED, "event", only_used=True)
     return work.commit(ChargingAnswer(Result.SUCCESS, shown), "charge")
 
 
@@ -57,7 +61,7 @@ def _debit(work: Work, asked: GroupRequest) -> GroupAnswer:
     if isinstance(priced, GroupAnswer):
         return priced
     group, standing, amount = priced
-    choice = work.payer.choice_for(standing.rate)
+    choice = work.payer.choice_for(standing.rate, group.measure)
     held = reserve(work.payer.book, choice, standing, amount)
     if held.amount < amount:
         for balance_id, nanos in held.holds:
@@ -82,14 +86,33 @@ def _price(work: Work, asked: GroupRequest) -> tuple[Group, Priced, int] | Group
     before = work.groups.get((asked.rating_group, asked.service_id))
     group = work.new_group(asked, open_segment(found, work.tariff.version))
     if before is not None:
-        group = msgspec.structs.replace(group, partial=before.partial)
-    for units in (asked.requested, *asked.used):
-        if units is not None and units.measure() is not None:
-            amount = units.get(group.measure)
-            if amount is None:
-                return refuse(group, "no_rate")
-            return group, Priced(found.rate, 0, 0, found.rate.connect_fee_nanos), amount
-    return group, Priced(found.rate, 0, 0, found.rate.connect_fee_nanos), 1
+        if before.usage and before.measure is not group.measure:
+            return refuse(group, "no_rate")
+        # A group named twice in one event: both are charged, and stand in one record.
+        group = msgspec.structs.replace(
+            group,
+            partial=before.partial,
+            usage=before.usage,
+            unit_usage=before.unit_usage,
+            cost_nanos=before.cost_nanos,
+        )
+    amount = _amount(asked, group.measure)
+    if amount is None:
+        return refuse(group, "no_rate")
+    return group, Priced(found.rate, 0, 0, found.rate.connect_fee_nanos), amount
+
+
+def _amount(asked: GroupRequest, measure: Measure) -> int | None:
+    """What the event is of: the units asked for, else the sum of those reported, else one unit.
+
+    None where units are named, but none of `measure`.
+    """
+    for named in ((asked.requested,), asked.used):
+        counted = [units for units in named if units is not None and units.measure() is not None]
+        if counted:
+            amounts = [amount for units in counted if (amount := units.get(measure)) is not None]
+            return sum(amounts) if amounts else None
+    return 1
 
 
 def _check_balance(work: Work) -> Outcome:
@@ -99,8 +122,8 @@ def _check_balance(work: Work) -> Outcome:
         priced = _price(work, asked)
         if isinstance(priced, GroupAnswer):
             return Outcome(answer=ChargingAnswer(priced.result, why=priced.why))
-        _, standing, amount = priced
-        held = reserve(work.payer.book, work.payer.choice_for(standing.rate), standing, amount)
+        group, standing, amount = priced
+        held = reserve(work.payer.book, work.payer.choice_for(standing.rate, group.measure), standing, amount)
         enough = enough and held.amount == amount
     return Outcome(answer=ChargingAnswer(Result.SUCCESS, enough_credit=enough))
 

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from ocs.balances.account import Balance
 from ocs.balances.book import Book
 from ocs.balances.choice import Choice
 from ocs.balances.reserve import Priced, Reserved, debit, release, reserve
@@ -14,13 +15,16 @@ from ocs.charging.requests import FinalAction, FinalUnit, GroupAnswer, GroupRequ
 from ocs.charging.session import Group, Hold, Segment
 from ocs.rating.prices import Rate
 from ocs.rating.tariff import Found, NotFound
-from ocs.rating.units import MEASURE_OF_KIND, NS_PER_S, Measure
+from ocs.rating.units import MEASURE_OF_KIND, NS_PER_S, Kind, Measure
 
 GRANULARITY: Final = {Measure.TIME: NS_PER_S, Measure.OCTETS: 1, Measure.EVENTS: 1}
 """What clients can count: CC-Time is whole seconds."""
 
 FALLBACK_SLICE: Final = {Measure.TIME: 600 * NS_PER_S, Measure.OCTETS: 10 * 1_048_576, Measure.EVENTS: 1}
 """Granted where a service is priced in another measure than its own, for which its policy has no words."""
+
+FALLBACK_MAXIMUM: Final = {Measure.TIME: 86_400 * NS_PER_S, Measure.OCTETS: 1_073_741_824, Measure.EVENTS: 1_000}
+"""The most that a client's wish gets there: a Validity-Time has to be as long, and is a 32-bit number of seconds."""
 
 RESULT_OF_REASON: Final = {
     "no_plan": Result.RATING_FAILED,
@@ -42,13 +46,26 @@ class Payer(NamedTuple):
     book: Book
     choice: Choice
 
-    def choice_for(self, rate: Rate) -> Choice:
-        """The balances for a rate: none for one that is free."""
-        return Choice((), ()) if rate.free else self.choice
+    def choice_for(self, rate: Rate, measure: Measure) -> Choice:
+        """The balances for usage of a rate: none for one that is free, no minutes for octets."""
+        if rate.free:
+            return Choice((), ())
+        units = self.choice.units
+        if all(_pays(balance, measure) for balance in units):
+            return self.choice
+        return Choice(tuple(balance for balance in units if _pays(balance, measure)), self.choice.money)
+
+
+def _pays(balance: Balance, measure: Measure) -> bool:
+    """Whether units of the balance are those of the usage; generic ones are whatever they are used for."""
+    return balance.kind is Kind.GENERIC or MEASURE_OF_KIND[balance.kind] is measure
 
 
 class Reported(NamedTuple):
-    """A group after a report, and what the report did: sums for the journal."""
+    """A group after a report, and what the report did: sums for the journal.
+
+    fee_charged: the connect fee of the session (not one per group) was charged with it.
+    """
 
     group: Group
     usage: int
@@ -68,6 +85,13 @@ def measure_of(rate: Rate | None, asked: Units | None, used: tuple[Units, ...], 
             own = MEASURE_OF_KIND[policy.kind]
             return own if units is not None and units.get(own) is not None else measure
     return MEASURE_OF_KIND[policy.kind]
+
+
+def for_measure(found: Found | NotFound, measure: Measure) -> Found | NotFound:
+    """What was found, unless it cannot price usage counted in `measure`: a price per MiB says nothing of seconds."""
+    if isinstance(found, Found) and found.rate.price_nanos and found.rate.measure is not measure:
+        return NotFound("no_rate")
+    return found
 
 
 def open_segment(found: Found | NotFound, tariff_version: str) -> Segment | None:
@@ -113,7 +137,7 @@ def report(
             notes.append("unrated_usage")
     else:
         now = standing(group, segment, session_fee_charged=session_fee_charged)
-        done = debit(payer.book, payer.choice_for(segment.rate), now, usage, holds, group.granted_priced)
+        done = debit(payer.book, payer.choice_for(segment.rate, group.measure), now, usage, holds, group.granted_priced)
         cost_nanos = done.charged_nanos - segment.charged_nanos + done.fee_nanos
         by_units, overdraft_nanos, fee_nanos = done.by_units, done.overdraft_nanos, done.fee_nanos
         segment = msgspec.structs.replace(segment, priced=done.priced, charged_nanos=done.charged_nanos)
@@ -135,14 +159,15 @@ def report(
         fee_charged=group.fee_charged or bool(fee_nanos),
         last_at_ns=now_ns if usage else group.last_at_ns,
     )
-    return Reported(after, usage, cost_nanos, overdraft_nanos, bool(fee_nanos), tuple(notes))
+    session_fee = bool(fee_nanos) and not (segment is not None and segment.rate.fee_per_group)
+    return Reported(after, usage, cost_nanos, overdraft_nanos, session_fee, tuple(notes))
 
 
 def wanted_amount(asked: Units, measure: Measure, rate: Rate, policy: ServicePolicy) -> int:
     """What policy grants where credit is no question, in base units of `measure`."""
     wish = asked.get(measure) or 0
     if measure is not MEASURE_OF_KIND[policy.kind]:
-        return wish or FALLBACK_SLICE[measure]
+        return min(wish, FALLBACK_MAXIMUM[measure]) or FALLBACK_SLICE[measure]
     limits = policy.grant
     if measure is Measure.OCTETS:
         if rate.free:
@@ -165,7 +190,7 @@ def grant(
     if asked.measure() is not None and asked.get(group.measure) is None:
         return group, refuse(group, "no_rate")
     now = standing(group, segment, session_fee_charged=session_fee_charged)
-    choice = payer.choice_for(segment.rate)
+    choice = payer.choice_for(segment.rate, group.measure)
     wanted = wanted_amount(asked, group.measure, segment.rate, policy)
     granularity = GRANULARITY[group.measure]
     contended = any(payer.book.held(balance.id) for balances in choice for balance in balances)

@@ -51,7 +51,8 @@ class Group(msgspec.Struct, frozen=True, array_like=True):
 
     segment: None while the group has no rate (its usage is then counted, unrated).
     holds: of the open grant; granted: its base units; granted_priced: the part of it that money would pay.
-    valid_until_ns: end of the grant's validity; hold_until_ns: plus grace; 0 while no quota is open.
+    valid_until_ns: end of the last grant's validity, 0 once it was reported; hold_until_ns: plus grace, 0 while
+        nothing is held.
     usage, unit_usage, cost_nanos, overrun, unrated: sums over the whole session, in base units and nanos:
         all usage; the part paid by unit balances; money charged, fees included; usage beyond what was granted;
         usage for which there was no rate.

@@ -134,18 +134,16 @@ class Work:
         self.write_cdrs("unknown_session", only_used=True)
 
     def release(self, key: GroupKey) -> None:
-        """Give back what a group holds."""
+        """Give back what a group holds. How long its quota was good for is kept: the client may still report it."""
         group = self.groups[key]
         release(self.payer.book, [(hold.balance_id, hold.amount) for hold in group.holds])
-        self.groups[key] = msgspec.structs.replace(
-            group, holds=(), granted=0, granted_priced=0, valid_until_ns=0, hold_until_ns=0
-        )
+        self.groups[key] = msgspec.structs.replace(group, holds=(), granted=0, granted_priced=0, hold_until_ns=0)
 
-    def end(self, state: SessionState, cause: str) -> None:
+    def end(self, state: SessionState, cause: str, *, only_used: bool = False) -> None:
         """Close the session, with a CDR for each group."""
         self._state = state
         self._cause = cause
-        self.write_cdrs(cause)
+        self.write_cdrs(cause, only_used=only_used)
 
     def write_cdrs(self, cause: str, *, only_used: bool = False) -> None:
         """Record what each group used since its last record."""
@@ -190,7 +188,12 @@ class Work:
             self.release(key)
         if state is SessionState.REFUSED:
             self.write_cdrs("refused", only_used=True)
-            self.groups.clear()
+            # What was recorded stays counted: no two records of a session may have the same number.
+            self.groups = {
+                key: Group(group.rating_group, group.service_id, group.measure, None, partial=group.partial)
+                for key, group in self.groups.items()
+                if group.partial
+            }
         self._state = state
         return self.commit(answer, kind)
 
@@ -231,11 +234,15 @@ class Work:
 def _session_for(
     account: Account, session: Session | None, request: ChargingRequest, tariff: Tariff, now_ns: int
 ) -> Session:
-    """The stored session, moved to the host that it now comes from; or a new one (which keeps what was remembered)."""
+    """The stored session, moved to the host that it now comes from; or a new one (which keeps what was remembered).
+
+    An event is a session of its own, also where its Session-Id was used before: it has its own destination.
+    """
     if request is SUPERVISION:
         assert session is not None
         return session
-    if session is not None and session.state not in (SessionState.REFUSED, SessionState.UNKNOWN):
+    is_event = request.type is RequestType.EVENT
+    if session is not None and not is_event and session.state not in (SessionState.REFUSED, SessionState.UNKNOWN):
         if session.origin_host == request.origin_host:
             return session
         return msgspec.structs.replace(session, origin_host=request.origin_host)

@@ -70,7 +70,10 @@ class Found(NamedTuple):
 
 
 class NotFound(NamedTuple):
-    """Why there is no rate: `reason` is one of "no_plan", "no_service", "unknown_rating_group", "no_destination"."""
+    """Why there is no rate.
+
+    reason: "no_plan", "no_service", "unknown_rating_group", "no_destination", or "no_rate": only in another measure.
+    """
 
     reason: str
 
