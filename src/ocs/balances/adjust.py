@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
-from ocs.balances.account import Account, Balance, Status
+from ocs.balances.account import DEFAULT_BALANCE, Account, Balance, Status
 from ocs.balances.book import Book
 from ocs.balances.journal import Entry
 from ocs.limits import BALANCES_PER_ACCOUNT_MAX
+from ocs.rating.units import Kind
 
 
 class AdjustError(Exception):
@@ -19,7 +20,10 @@ def open_account(new: Account, now_ns: int, *, by: str, reason: str) -> tuple[Ac
     if len(new.balances) > BALANCES_PER_ACCOUNT_MAX:
         raise AdjustError(f"an account has at most {BALANCES_PER_ACCOUNT_MAX} balances, not {len(new.balances)}")
     book = Book(msgspec.structs.replace(new, balances=()))
+    if len({balance.id for balance in new.balances}) < len(new.balances):
+        raise AdjustError(f"account {new.id}: two balances have the same id")
     for balance in new.balances:
+        _check_terms(balance)
         if balance.held:
             raise AdjustError(f"balance {balance.id}: a new balance holds nothing")
         book.open(msgspec.structs.replace(balance, value=0))
@@ -43,6 +47,7 @@ def top_up(
     if present is None:
         if len(account.balances) >= BALANCES_PER_ACCOUNT_MAX:
             raise AdjustError(f"account {account.id} has {BALANCES_PER_ACCOUNT_MAX} balances, which is the limit")
+        _check_terms(target)
         book.open(msgspec.structs.replace(target, value=0, held=0))
     elif present.kind is not target.kind:
         raise AdjustError(
@@ -50,6 +55,12 @@ def top_up(
         )
     book.credit(target.id, amount)
     return _close(account, book, "topup", now_ns, by, reason)
+
+
+def _check_terms(balance: Balance) -> None:
+    """What was delivered beyond all credit is owed in money, whatever it was."""
+    if balance.id == DEFAULT_BALANCE and balance.kind is not Kind.MONETARY:
+        raise AdjustError(f"balance {balance.id} takes debts: it is {Kind.MONETARY.value}, not {balance.kind.value}")
 
 
 def set_status(account: Account, status: Status, now_ns: int, *, by: str, reason: str) -> tuple[Account, Entry]:
