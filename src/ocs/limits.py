@@ -32,6 +32,9 @@ REPEAT_MEMORY_S: Final = 24 * 3_600
 BALANCES_PER_ACCOUNT_MAX: Final = 256
 USAGE_MAX: Final = 2**63 - 1
 PLAUSIBLE_TIME_SLACK_S: Final = 24 * 3_600
+EVENT_TIME_PAST_MAX_S: Final = 24 * 3_600
+EVENT_TIME_FUTURE_MAX_S: Final = 300
+SEGMENTS_PER_REPORT_MAX: Final = 1_000
 SESSION_ID_OCTETS_MAX: Final = 1_024
 
 # Store
@@ -70,6 +73,9 @@ LIMITS: Final[dict[str, Limit]] = {
     "groups_per_request": Limit(GROUPS_PER_REQUEST_MAX, 5009),
     "number_gaps_per_session": Limit(NUMBER_GAPS_PER_SESSION_MAX, 5012),
     "usage": Limit(USAGE_MAX, 5004),
+    "event_time_past_s": Limit(EVENT_TIME_PAST_MAX_S, 2001),
+    "event_time_future_s": Limit(EVENT_TIME_FUTURE_MAX_S, 2001),
+    "segments_per_report": Limit(SEGMENTS_PER_REPORT_MAX, 2001),
     "plausible_time_slack_s": Limit(PLAUSIBLE_TIME_SLACK_S, 2001),
     "session_id_octets": Limit(SESSION_ID_OCTETS_MAX, 5004),
     "pending_per_account": Limit(PENDING_PER_ACCOUNT_MAX, 3004),

@@ -19,7 +19,7 @@ from ocs.charging.session import Session
 from ocs.rating.destinations import Destination, PrefixTable
 from ocs.rating.numbers import Numbering
 from ocs.rating.prices import Rate
-from ocs.rating.tariff import Plan, PricedDestination, ServicePlan, Tariff
+from ocs.rating.tariff import Plan, RateTable, ServicePlan, Tariff, Window
 from ocs.rating.units import NS_PER_S, Kind, Measure
 
 AUD = 1_000_000_000
@@ -35,11 +35,11 @@ SMS = Rate("sms", Measure.EVENTS, 5 * AUD // 100)
 ZERO = Rate("zero", Measure.OCTETS, free=True)
 
 
-def table(rates: dict[str, Rate], default: Rate | None = None) -> PrefixTable[PricedDestination]:
+def table(rates: dict[str, Rate], default: Rate | None = None) -> RateTable:
     """Prefix -> rate, the prefix being its destination's id as well."""
     return PrefixTable(
-        {prefix: PricedDestination(prefix, rate) for prefix, rate in rates.items()},
-        None if default is None else PricedDestination("*any", default),
+        {prefix: (Window(prefix, rate),) for prefix, rate in rates.items()},
+        None if default is None else (Window("*any", default),),
     )
 
 

@@ -48,11 +48,12 @@ THEIR_CLASSES = {
     AvpType.IP_FILTER_RULE: OCTETS | TEXT,
     AvpType.QOS_FILTER_RULE: OCTETS | TEXT,
 }
-# Where the other side has another type: ours is that of RFC 6733 7.1, 6.10, 8.9 and TS 29.329 6.3.28.
+# Where the other side has another type: ours is that of RFC 6733 7.1, 6.10, 8.9, RFC 7155 and TS 29.329.
 TYPES_APART = {
     "Result-Code": "AvpInteger32",
     "Inband-Security-Id": "AvpInteger32",
     "Authorization-Lifetime": "AvpInteger32",
+    "Login-IP-Host": "AvpAddress",
     "UDR-Flags": "AvpInteger32",
 }
 

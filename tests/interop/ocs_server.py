@@ -33,7 +33,7 @@ class OcsServer(Service):
 
     def __init__(self, namespace: Namespace, folder: Path):
         folder.mkdir()
-        copy_config(folder / "config", f"sqlite:///{folder}/ocs.sqlite")
+        copy_config(folder / "config", f"sqlite:{folder}/ocs.db")
         self.namespace = namespace
         program = ROOT / ".venv" / "bin" / "ocs"
         super().__init__(

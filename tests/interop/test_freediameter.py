@@ -18,7 +18,7 @@ from tests.interop.client import (
     rsu,
     usu,
 )
-from tests.interop.freediameter import PORT, free_diameter
+from tests.interop.freediameter import IDENTITY, PORT, free_diameter
 
 GATEWAY = "pgw.example.net"
 
@@ -34,7 +34,7 @@ def relay(namespace, ocs, tmp_path):
 def gateway(namespace, relay):
     """A gateway behind the relay: it knows no address of ocs, only its realm."""
     with Client(namespace.connect(namespace.address, PORT), GATEWAY, "example.net") as client:
-        assert client.connect().origin_host == "relay.transit.example"
+        assert client.connect().origin_host == IDENTITY
         yield client
         client.disconnect()
 
@@ -42,6 +42,7 @@ def gateway(namespace, relay):
 @pytest.mark.conformance("A1", "A8", "A9")
 def test_peer_opens_watches_and_closes(relay, capture, ocs):
     relay.wait_for("three watchdogs answered", lambda: relay.text().count("'Device-Watchdog-Answer'") >= 3)
+    assert [(peer["host"], peer["state"]) for peer in ocs.get("/v1/peers")["items"]] == [(IDENTITY, "open")]
     relay.stop()
     capture.close()
     answers = capture.fields(
@@ -92,6 +93,12 @@ def test_session_through_a_relay_debits_money_to_the_nano(gateway, ocs):
     (money,) = ocs.balances("demo-money").values()
     assert Decimal(money["value"]) == Decimal(10) - Decimal("0.002949219")
     assert sum(Decimal(cdr["cost"]) for cdr in ocs.cdrs("demo-money")) == Decimal("0.002949219")
+
+
+@pytest.mark.conformance("B12")
+@pytest.mark.parametrize(("msisdn", "result_code"), [("491799999999", 5030), ("491700000003", 4012)])
+def test_refusal_comes_back_through_a_relay(gateway, msisdn, result_code):
+    assert gateway.ccr(f"{GATEWAY};1;no", INITIAL, 0, mscc(rsu()), msisdn=msisdn).result_code == result_code
 
 
 @pytest.mark.conformance("A36", "B4")

@@ -76,3 +76,13 @@ def test_call_without_credit_is_refused(switch, namespace, ocs, capture, tmp_pat
     initial = "diameter.cmd.code == 272 && diameter.flags.request == 0 && diameter.CC-Request-Type == 1"
     assert capture.fields(initial, "diameter.Result-Code") == [["4012"]]
     assert ocs.balances("demo-empty") == {}
+
+
+@pytest.mark.conformance("C20")
+def test_emergency_call_needs_no_credit(switch, namespace, ocs, capture, tmp_path):
+    place_call(namespace, tmp_path, "491700000003", "112", 2_000)
+    capture.close()
+    assert ["200"] in capture.fields("sip.Status-Code", "sip.Status-Code")
+    initial = "diameter.cmd.code == 272 && diameter.flags.request == 0 && diameter.CC-Request-Type == 1"
+    assert capture.fields(initial, "diameter.Result-Code") == [["2001,2001"]]
+    assert ocs.balances("demo-empty") == {}

@@ -86,21 +86,28 @@ class Accounts:
         asked = await body(request, TopUp)
         memory = Memory(account_id, request.headers.get("idempotency-key", ""), asked)
 
+        refusal: Problem | None = None
+
         def decide(account: Account | None, session: Session | None) -> Outcome:
-            if account is None:
-                raise Problem(404, f'there is no account "{account_id}"')
-            known = memory.recall(session)
-            if known is not None:
-                return Outcome(repeat=known)
-            now_ns = self._server.now_ns()
-            return memory.keep(topping_up(account, asked, now_ns), now_ns)
+            nonlocal refusal
+            try:
+                return memory.recall(session) or self._top_up(account_id, account, asked, memory)
+            except Problem as problem:  # the order of commands is no place for it
+                refusal = problem
+                return Outcome(conflict=problem.detail)
 
         outcome = await self._server.commands.change(account_id, memory.session_key, decide)
         if outcome.conflict:
-            raise Problem(409, outcome.conflict)
+            raise refusal or Problem(409, outcome.conflict)
         if outcome.repeat is not None:
             return Response(outcome.repeat, media_type="application/json")
         return json_response(account_view(outcome.writes[0].account))
+
+    def _top_up(self, account_id: str, account: Account | None, asked: TopUp, memory: Memory) -> Outcome:
+        if account is None:
+            raise Problem(404, f'there is no account "{account_id}"')
+        now_ns = self._server.now_ns()
+        return memory.keep(topping_up(account, asked, now_ns), now_ns)
 
     async def history(self, request: Request) -> Response:
         """The journal of an account, oldest first; `after` and `next` are versions."""

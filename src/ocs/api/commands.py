@@ -153,14 +153,14 @@ class Memory:
         self._fingerprint = sha256(msgspec.json.encode(body)).digest()
         self.session_key = f"*command:{account_id}:{key}" if key else None
 
-    def recall(self, session: Session | None) -> bytes | None:
-        """The answer given under this key; 422 where that was to another command."""
+    def recall(self, session: Session | None) -> Outcome | None:
+        """What was answered under this key, as a repeat; 422 where that was to another command."""
         if session is None or not session.answers:
             return None
         content = session.answers[0].content
         if content[:32] != self._fingerprint:
             raise Problem(422, "this Idempotency-Key was used for another command")
-        return content[32:]
+        return Outcome(repeat=content[32:])
 
     def keep(self, outcome: Outcome, now_ns: int) -> Outcome:
         """The outcome, with its answer to be remembered."""

@@ -29,7 +29,7 @@ class Book:
     of each account that changed.
     """
 
-    __slots__ = ("_changes", "_others", "_removed", "_stated", "account", "opened")
+    __slots__ = ("_changes", "_others", "_stated", "account", "opened", "removed")
 
     def __init__(self, account: Account, others: Sequence[Account] = ()) -> None:
         self.account = account
@@ -38,7 +38,7 @@ class Book:
         for other in others:
             self._stated.update({ref(other.id, balance.id): balance for balance in other.balances})
         self._changes: dict[str, list[int]] = {}
-        self._removed: list[str] = []
+        self.removed: list[str] = []
         self.opened: list[Balance] = []
 
     def balance(self, balance_id: str) -> Balance:
@@ -99,7 +99,7 @@ class Book:
         """Take a balance off the account: what it still had is debited. One that is held cannot be removed."""
         assert not self.held(balance_id), balance_id
         self._post(balance_id, -self.value(balance_id), 0)
-        self._removed.append(balance_id)
+        self.removed.append(balance_id)
 
     def debtor(self, money: Sequence[Balance]) -> str:
         """The balance that takes an overdraft: the last own one that may pay, else any, else a new `*default`."""
@@ -134,13 +134,13 @@ class Book:
                 postings.append(Posting(balance.id, value, held))
                 balance = msgspec.structs.replace(balance, value=balance.value + value, held=balance.held + held)
                 changed = True
-            if name in self._removed:
+            if name in self.removed:
                 changed = True
             else:
                 balances.append(balance)
         if changed or opened:
             account = msgspec.structs.replace(account, balances=tuple(balances))
-        removed = () if owner else tuple(self._removed)
+        removed = () if owner else tuple(self.removed)
         return Closed(account, tuple(postings), opened, removed)
 
     def _post(self, balance_id: str, value: int, held: int) -> None:

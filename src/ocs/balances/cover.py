@@ -19,7 +19,7 @@ import msgspec
 from ocs.balances.account import Balance
 from ocs.balances.choice import Choice
 from ocs.rating.prices import Rate, most, price, round_up
-from ocs.rating.units import NS_PER_S, Kind
+from ocs.rating.units import NS_PER_S
 
 Budget = Callable[[Balance], int]
 """What may be taken off a balance."""
@@ -67,6 +67,10 @@ class State(msgspec.Struct, frozen=True, gc=False):
     subject_rates: tuple[tuple[str, Rate | None], ...] = ()
     factor: str = ""
 
+    def without_fee(self) -> State:
+        """The state once the connect fee is charged."""
+        return msgspec.structs.replace(self, fee_nanos=0)
+
 
 class Covered(NamedTuple):
     """What balances pay.
@@ -88,8 +92,11 @@ class Covered(NamedTuple):
 class _Walk:
     """The walk: lives inside one call of `cover`."""
 
-    def __init__(self, state: State, budget: Budget, usage: int) -> None:
+    def __init__(self, state: State, choice: Choice, budget: Budget, usage: int, *, delivered: bool) -> None:
         self.budget = budget
+        self.delivered = delivered
+        self.money = _up_to_blocker(choice.money)
+        self.debt_nanos = sum([min(0, budget(balance)) for balance in self.money])
         self.rest = usage
         self.taken: dict[str, int] = {}
         self.position = state.position
@@ -107,24 +114,43 @@ class _Walk:
         if amount:
             self.taken[balance.id] = self.taken.get(balance.id, 0) + amount
 
+    def purse(self, money: Sequence[Balance]) -> int:
+        """What money balances have in all. The debt of one counts against the others."""
+        return self.debt_nanos + sum([max(0, self.left(balance)) for balance in money])
+
+    def pay(self, money: Sequence[Balance], nanos: int) -> None:
+        """Take `nanos` off money balances, in their order; they have them."""
+        for balance in money:
+            part = min(nanos, max(0, self.left(balance)))
+            self.take(balance, part)
+            nanos -= part
+        assert not nanos, nanos
+
     def use(self, usage: int) -> None:
         """Move on by `usage` that is paid for."""
         self.rest -= usage
         self.position += usage
 
 
-def cover(state: State, choice: Choice, budget: Budget, usage: int) -> Covered:
-    """Walk the balances for up to `usage` base units; the connect fee is taken with the first of them."""
-    walk = _Walk(state, budget, usage)
+def cover(state: State, choice: Choice, budget: Budget, usage: int, *, delivered: bool = False) -> Covered:
+    """Walk the balances for up to `usage` base units; the connect fee is taken with the first of them.
+
+    delivered: the usage has happened, so that a maximum cost which would disconnect no longer ends it.
+    """
+    walk = _Walk(state, choice, budget, usage, delivered=delivered)
+    lack = "blocked" if len(walk.money) < len(choice.money) else "no_credit"
     fee_nanos = state.fee_nanos if usage else 0
-    if fee_nanos and not _pay(walk, choice.money, fee_nanos):
-        return Covered(0, 0, (), 0, 0, state, _lack(choice.money))
-    walk.nanos += fee_nanos
-    blocked = _cover_by_units(walk, choice, state)
-    by_units = usage - walk.rest
-    short = "blocked" if blocked and walk.rest else ""
-    if walk.rest and not blocked:
-        short = _cover_by_money(walk, choice.money, state)
+    if fee_nanos:
+        if fee_nanos > walk.purse(walk.money):
+            return Covered(0, 0, (), 0, 0, state, lack)
+        walk.pay(walk.money, fee_nanos)
+        walk.nanos += fee_nanos
+    if _cover_by_units(walk, choice.units, state):
+        lack = "blocked"
+        by_units = usage - walk.rest
+    else:
+        by_units = usage - walk.rest
+        _cover_by_money(walk, state)
     after = msgspec.structs.replace(
         state,
         meters=tuple(walk.meters.values()),
@@ -133,7 +159,8 @@ def cover(state: State, choice: Choice, budget: Budget, usage: int) -> Covered:
         fee_nanos=state.fee_nanos - fee_nanos,
         spent_nanos=walk.spent_nanos,
     )
-    return Covered(usage - walk.rest, by_units, tuple(walk.taken.items()), walk.nanos, fee_nanos, after, short)
+    taken = tuple(walk.taken.items())
+    return Covered(usage - walk.rest, by_units, taken, walk.nanos, fee_nanos, after, lack if walk.rest else "")
 
 
 def owed(state: State, usage: int) -> tuple[int, State]:
@@ -175,13 +202,13 @@ def capped(meter: Meter, usage: int, spent_nanos: int) -> int:
     return min(due_nanos, max(0, limit_nanos - spent_nanos))
 
 
-def _cover_by_units(walk: _Walk, choice: Choice, state: State) -> bool:
+def _cover_by_units(walk: _Walk, units: Sequence[Balance], state: State) -> bool:
     """Let the unit balances pay; returns whether a blocker ended it."""
-    for balance in choice.units:
+    for balance in units:
         if not walk.rest:
             return False
         if _is_priced(balance):
-            _units_and_money(walk, balance, choice.money, state)
+            _units_and_money(walk, balance, state)
         else:
             _units_alone(walk, balance, state.factor)
         if balance.blocker and walk.rest:
@@ -215,96 +242,68 @@ def _units_alone(walk: _Walk, balance: Balance, factor_id: str) -> None:
         walk.use(usage)
 
 
-def _units_and_money(walk: _Walk, balance: Balance, money: Sequence[Balance], state: State) -> None:
+def _units_and_money(walk: _Walk, balance: Balance, state: State) -> None:
     """A unit balance with a priced subject pays with its units and, at that subject's price, with money."""
     rate = dict(state.subject_rates).get(balance.rating_subject)
     budget = walk.left(balance)
     if rate is None or budget <= 0:
         return
-    meter = meter_at(walk.meters.get(balance.rating_subject) or Meter(rate, balance.rating_subject), walk.position)
-    purse = _purse(walk, money)
-    usage = most(min(walk.rest, budget), lambda more: capped(meter, more, walk.spent_nanos) <= purse)
+    meter = _meter(walk, balance.rating_subject, rate)
+    purse = walk.purse(walk.money)
+    usage = most(min(walk.rest, budget), lambda more: _affords(walk, meter, more, purse))
     if usage:
-        _charge(walk, meter, usage, money)
+        _charge(walk, meter, usage, walk.money)
         walk.take(balance, usage)
         walk.use(usage)
 
 
-def _cover_by_money(walk: _Walk, money: Sequence[Balance], state: State) -> str:
-    """Let the money balances pay, those of one price together; returns what to call the lack of it."""
-    open_to: list[Balance] = []
-    lack = "no_credit"
-    for balance in money:
-        open_to.append(balance)
-        if balance.blocker:
-            lack = "blocked" if balance is not money[-1] else "no_credit"
-            break
-    for subject, payers in _by_subject(open_to):
+def _cover_by_money(walk: _Walk, state: State) -> None:
+    """Let the money balances pay, neighbours of one price together; what costs nothing needs none."""
+    for subject, payers in _by_subject(walk.money):
         if not walk.rest:
-            break
+            return
         rate = walk.meters[""].rate if not subject else dict(state.subject_rates).get(subject)
-        if rate is None:
-            continue
-        meter = meter_at(walk.meters.get(subject) or Meter(rate, subject), walk.position)
-        purse = _purse(walk, payers, debts_of=open_to)
-        usage = most(walk.rest, lambda more, m=meter, p=purse: _affords(m, more, walk.spent_nanos, p))
-        if usage:
-            _charge(walk, meter, usage, payers)
-            walk.use(usage)
-    if walk.rest and not open_to and _affords(walk.meters[""], walk.rest, walk.spent_nanos, 0):
-        walk.meters[""], usage = _advanced(meter_at(walk.meters[""], walk.position), walk.rest, 0), walk.rest
+        if rate is not None:
+            _money(walk, _meter(walk, subject, rate), payers)
+    if walk.rest and not walk.money:
+        _money(walk, _meter(walk, "", walk.meters[""].rate), ())
+
+
+def _money(walk: _Walk, meter: Meter, payers: Sequence[Balance]) -> None:
+    purse = walk.purse(payers)
+    usage = most(walk.rest, lambda more: _affords(walk, meter, more, purse))
+    if usage:
+        _charge(walk, meter, usage, payers)
         walk.use(usage)
-    return lack if walk.rest else ""
 
 
-def _affords(meter: Meter, usage: int, spent_nanos: int, purse: int) -> bool:
-    due_nanos = capped(meter, usage, spent_nanos)
+def _meter(walk: _Walk, subject: str, rate: Rate) -> Meter:
+    return meter_at(walk.meters.get(subject) or Meter(rate, subject, start=walk.position), walk.position)
+
+
+def _affords(walk: _Walk, meter: Meter, usage: int, purse: int) -> bool:
+    due_nanos = capped(meter, usage, walk.spent_nanos)
     limit_nanos = meter.rate.max_cost_nanos
-    if meter.rate.disconnect and limit_nanos is not None and spent_nanos + due_nanos > limit_nanos:
-        return False
+    if meter.rate.disconnect and limit_nanos is not None and not walk.delivered:
+        return due_nanos <= min(purse, limit_nanos - walk.spent_nanos)
     return due_nanos <= purse
 
 
 def _charge(walk: _Walk, meter: Meter, usage: int, money: Sequence[Balance]) -> None:
     due_nanos = capped(meter, usage, walk.spent_nanos)
-    paid = _pay(walk, money, due_nanos)
-    assert paid, (meter, usage)
-    walk.meters[meter.subject] = _advanced(meter, usage, due_nanos)
+    walk.pay(money, due_nanos)
+    walk.meters[meter.subject] = msgspec.structs.replace(
+        meter, priced=meter.priced + usage, charged_nanos=meter.charged_nanos + due_nanos
+    )
     walk.spent_nanos += due_nanos
     walk.nanos += due_nanos
 
 
-def _advanced(meter: Meter, usage: int, due_nanos: int) -> Meter:
-    return msgspec.structs.replace(
-        meter, priced=meter.priced + usage, charged_nanos=meter.charged_nanos + due_nanos
-    )
-
-
-def _pay(walk: _Walk, money: Sequence[Balance], nanos: int) -> bool:
-    """Take `nanos` off money balances in their order, up to a blocker; nothing, and False, where they do not have it."""
-    if nanos > _purse(walk, money):
-        return False
-    for balance in money:
-        part = min(nanos, max(0, walk.left(balance)))
-        walk.take(balance, part)
-        nanos -= part
-        if not nanos:
-            break
-    return True
-
-
-def _purse(walk: _Walk, money: Sequence[Balance], debts_of: Sequence[Balance] | None = None) -> int:
-    """What money balances have in all, up to the first blocker. The debt of one counts against the others."""
-    nanos = 0
-    for balance in money:
-        nanos += max(0, walk.left(balance)) if debts_of is not None else walk.left(balance)
+def _up_to_blocker(money: Sequence[Balance]) -> Sequence[Balance]:
+    for index, balance in enumerate(money):
         if balance.blocker:
-            break
-    return nanos + sum(min(0, walk.left(balance)) for balance in debts_of or ())
-
-
-def _lack(money: Sequence[Balance]) -> str:
-    return "blocked" if any(balance.blocker for balance in money[:-1]) else "no_credit"
+            return money[: index + 1]
+    return money
 
 
 def _by_subject(money: Sequence[Balance]) -> Iterable[tuple[str, list[Balance]]]:
@@ -342,5 +341,3 @@ def subjects_of(choice: Choice) -> set[str]:
     """The rating subjects whose prices a walk needs."""
     return {balance.rating_subject for balances in choice for balance in balances if _is_priced(balance)}
 
-
-__all__ = ["Covered", "Kind", "Meter", "Sliced", "State", "cover", "owed", "subjects_of"]

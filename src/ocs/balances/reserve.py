@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
 
 from ocs.balances.account import Balance
 from ocs.balances.book import Book
 from ocs.balances.choice import Choice
-from ocs.rating.prices import Rate, affordable, price
+from ocs.balances.cover import Budget, Covered, State, cover, owed
+from ocs.rating.prices import price
 from ocs.rating.units import Kind
 
-
-class Priced(NamedTuple):
-    """Where a segment stands before a grant or a report.
-
-    priced: base units priced so far; charged_nanos: charged for them; fee_nanos: connect fee still to be charged.
-    """
-
-    rate: Rate
-    priced: int
-    charged_nanos: int
-    fee_nanos: int
+UNLIMITED: Final = 2**62
+"""What a balance may be charged that may go below zero."""
 
 
 class Reserved(NamedTuple):
     """What was held for a grant.
 
-    amount: base units granted; priced: the part of it that money is held for; holds: (balance id, amount) in the order
-    of use; short: why it is less than was wanted: "" (it is not), "no_credit" or "blocked".
+    amount: base units granted. holds: (balance, amount) in the order of use. short: why it is less than was wanted:
+    "" (it is not), "no_credit" or "blocked".
     """
 
     amount: int
-    priced: int
     holds: tuple[tuple[str, int], ...]
     short: str
 
@@ -40,133 +31,142 @@ class Reserved(NamedTuple):
 class Debited(NamedTuple):
     """What a report cost.
 
-    by_units: base units that unit balances paid; priced, charged_nanos: the segment after it; fee_nanos: connect fee
-    charged with it; overdraft_nanos: the part of the money that no hold and no available credit covered.
+    by_units: base units that unit balances paid. cost_nanos: money charged, the connect fee in it included.
+    overdraft_nanos: the part of it that no hold and no available credit covered. state: after it.
+    taken: what was taken off each balance.
     """
 
     by_units: int
-    priced: int
-    charged_nanos: int
+    cost_nanos: int
     fee_nanos: int
     overdraft_nanos: int
+    state: State
+    taken: dict[str, int]
 
 
-def reserve(book: Book, choice: Choice, standing: Priced, wanted: int, granularity: int = 1) -> Reserved:
+def reserve(book: Book, choice: Choice, states: Sequence[State], wanted: int, granularity: int = 1) -> Reserved:
     """Hold what up to `wanted` base units cost: units first, then money for the rest and for the connect fee.
 
-    What is granted is a multiple of `granularity` where it is less than wanted (clients count whole seconds).
-    Holds nothing where nothing can be granted.
+    states: where the segment stands; and, where a change of price lies ahead, the segment after it: since nobody knows
+    how much will be used before, the dearer of the two is held. What is granted is a multiple of `granularity` where it
+    is less than wanted (clients count whole seconds). Holds nothing where nothing can be granted.
     """
-    amount, short = _coverable(book, choice, standing, wanted)
+    budget = budget_of(book)
+    covers = [cover(state, choice, budget, wanted) for state in states]
+    worst = min(covers, key=lambda covered: covered.usage)
+    amount = worst.usage
     if amount < wanted:
         amount -= amount % granularity
     if amount <= 0:
-        return Reserved(0, 0, (), short)
-    holds = []
-    rest = amount
-    for balance in choice.units:
-        take = min(rest, max(0, book.available(balance.id)))
-        if take:
-            book.hold(balance.id, take)
-            holds.append((balance.id, take))
-            rest -= take
-    nanos = price(standing.rate, standing.priced + rest) - standing.charged_nanos + standing.fee_nanos
+        return Reserved(0, (), worst.short)
+    if amount < wanted or len(covers) > 1:
+        covers = [cover(state, choice, budget, amount) for state in states]
+    dearest = max(covers, key=lambda covered: covered.nanos)
+    holds = dict(dearest.taken)
+    if len(states) > 1:
+        _add_rounding(book, choice, states, holds)
+    for balance_id, part in holds.items():
+        book.hold(balance_id, part)
+    return Reserved(amount, tuple(holds.items()), worst.short if amount < wanted else "")
+
+
+def _add_rounding(book: Book, choice: Choice, states: Sequence[State], holds: dict[str, int]) -> None:
+    """Usage on both sides of a change is rounded up twice: hold an increment more, as far as there is credit."""
+    more_nanos = max(price(state.meters[0].rate, 1, state.position) for state in states)
     for balance in choice.money:
-        take = min(nanos, max(0, book.available(balance.id)))
-        if take:
-            book.hold(balance.id, take)
-            holds.append((balance.id, take))
-            nanos -= take
-    assert nanos <= 0, (standing, amount, nanos)
-    return Reserved(amount, rest, tuple(holds), short)
+        part = min(more_nanos, max(0, book.available(balance.id) - holds.get(balance.id, 0)))
+        if part:
+            holds[balance.id] = holds.get(balance.id, 0) + part
+            more_nanos -= part
 
 
-def _coverable(book: Book, choice: Choice, standing: Priced, wanted: int) -> tuple[int, str]:
-    """(base units of `wanted` that the balances can pay, why not all)."""
-    by_units = 0
-    for balance in choice.units:
-        by_units += min(wanted - by_units, max(0, book.available(balance.id)))
-        if by_units == wanted:
-            break
-        if balance.blocker:
-            # Nothing after a blocker pays, so there is no money for a fee either.
-            return (by_units, "blocked") if not standing.fee_nanos else (0, "blocked")
-    purse_nanos, short = _purse(book, choice.money)
-    if purse_nanos < standing.fee_nanos:
-        return 0, short
-    rest = wanted - by_units
-    if not rest:
-        return wanted, ""
-    budget_nanos = standing.charged_nanos + purse_nanos - standing.fee_nanos
-    by_money = affordable(standing.rate, standing.priced, rest, budget_nanos)
-    return by_units + by_money, short if by_money < rest else ""
-
-
-def _purse(book: Book, money: Sequence[Balance]) -> tuple[int, str]:
-    """(nanos available in all, up to the first blocker; what to call a lack of it). A debt counts against the rest."""
-    nanos = 0
-    for balance in money:
-        nanos += book.available(balance.id)
-        if balance.blocker:
-            return nanos, "blocked" if balance is not money[-1] else "no_credit"
-    return nanos, "no_credit"
-
-
-def debit(
-    book: Book,
-    choice: Choice,
-    standing: Priced,
-    usage: int,
-    holds: Sequence[tuple[str, int]] = (),
-    granted_priced: int = 0,
-) -> Debited:
+def debit(book: Book, choice: Choice, state: State, usage: int, own: dict[str, int] | None = None) -> Debited:
     """Debit `usage` base units that were delivered: from the own holds, then from what is available, then overdraft.
 
-    holds: what is held for them, all of it is given back; granted_priced: how much of the grant money was held for.
-    The connect fee is charged with the first usage above 0.
+    own: what the group held on each balance, in the order of use, already given back; what is taken of it is taken off
+    the dict, too. The connect fee is charged with the first usage above 0.
     """
-    for balance_id, amount in holds:
-        book.release(balance_id, amount)
+    own = {} if own is None else own
+    taken: dict[str, int] = {}
+    cost_nanos = overdraft_nanos = fee_nanos = by_units = 0
+    if usage and state.fee_nanos:
+        fee_nanos = cost_nanos = state.fee_nanos
+        overdraft_nanos = _pay(book, choice.money, own, taken, fee_nanos)
+        state = state.without_fee()
     rest = usage
-    for balance_id, amount in holds:
-        if book.kind(balance_id) is not Kind.MONETARY:
-            take = min(rest, amount)
-            book.debit(balance_id, take)
-            rest -= take
-    beyond = max(0, rest - granted_priced)
-    for balance in choice.units:
-        take = min(beyond, max(0, book.available(balance.id)))
-        book.debit(balance.id, take)
-        beyond -= take
-        rest -= take
-    priced = standing.priced + rest
-    # What is charged in a segment is never lowered, and never priced again.
-    charged_nanos = max(standing.charged_nanos, price(standing.rate, priced))
-    fee_nanos = standing.fee_nanos if usage else 0
-    due_nanos = charged_nanos - standing.charged_nanos + fee_nanos
-    overdraft_nanos = _pay(book, choice.money, due_nanos, holds)
-    return Debited(usage - rest, priced, charged_nanos, fee_nanos, overdraft_nanos)
+    for choice_now, budget in ((_held(book, own), own_budget(own)), (choice, budget_of(book))):
+        if not rest or not (choice_now.units or choice_now.money):
+            continue
+        covered = cover(state, choice_now, budget, rest, delivered=True)
+        _debit_all(book, covered, own, taken)
+        state, rest = covered.state, rest - covered.usage
+        cost_nanos += covered.nanos
+        by_units += covered.by_units
+    if rest:
+        due_nanos, state = owed(state, rest)
+        if due_nanos:
+            debtor = book.debtor(choice.money)
+            book.debit(debtor, due_nanos)
+            taken[debtor] = taken.get(debtor, 0) + due_nanos
+        cost_nanos += due_nanos
+        overdraft_nanos += due_nanos
+    return Debited(by_units, cost_nanos, fee_nanos, overdraft_nanos, state, taken)
 
 
-def _pay(book: Book, money: Sequence[Balance], due_nanos: int, holds: Sequence[tuple[str, int]]) -> int:
-    """Debit money from the (released) own holds, then from what is available; returns what became an overdraft."""
-    for balance_id, amount in holds:
-        if book.kind(balance_id) is Kind.MONETARY:
-            take = min(due_nanos, amount)
-            book.debit(balance_id, take)
-            due_nanos -= take
-    for balance in money:
-        if not due_nanos:
-            return 0
-        take = min(due_nanos, max(0, book.available(balance.id)))
-        book.debit(balance.id, take)
-        due_nanos -= take
-    if due_nanos:
-        book.debit(book.debtor(money), due_nanos)
-    return due_nanos
+def budget_of(book: Book) -> Budget:
+    """What is available; without limit on the balance that takes the debts of an account that may be negative."""
+    if not book.account.allow_negative:
+        return lambda balance: book.available(balance.id)
+    debtor = book.debtor(())
+    return lambda balance: UNLIMITED if balance.id == debtor else book.available(balance.id)
 
 
-def release(book: Book, holds: Sequence[tuple[str, int]]) -> None:
+def own_budget(own: dict[str, int]) -> Budget:
+    """What a group held itself."""
+    return lambda balance: own.get(balance.id, 0)
+
+
+def release(book: Book, holds: Iterable[tuple[str, int]]) -> None:
     """Give back all of `holds`."""
     for balance_id, amount in holds:
         book.release(balance_id, amount)
+
+
+def _held(book: Book, own: dict[str, int]) -> Choice:
+    """The balances of the own holds, in the order in which they were held; a hold outlives what its balance is for."""
+    balances = [book.balance(balance_id) for balance_id, amount in own.items() if amount]
+    return Choice(
+        tuple([balance for balance in balances if balance.kind is not Kind.MONETARY]),
+        tuple([balance for balance in balances if balance.kind is Kind.MONETARY]),
+    )
+
+
+def _debit_all(book: Book, covered: Covered, own: dict[str, int], taken: dict[str, int]) -> None:
+    for balance_id, amount in covered.taken:
+        book.debit(balance_id, amount)
+        taken[balance_id] = taken.get(balance_id, 0) + amount
+        if balance_id in own:
+            own[balance_id] = max(0, own[balance_id] - amount)
+
+
+def _pay(book: Book, money: Sequence[Balance], own: dict[str, int], taken: dict[str, int], nanos: int) -> int:
+    """Debit a fee from own holds, then from what is available, then as an overdraft; returns the overdraft."""
+    def take(balance: Balance, budget: int) -> None:
+        nonlocal nanos
+        part = min(nanos, budget)
+        if part:
+            book.debit(balance.id, part)
+            taken[balance.id] = taken.get(balance.id, 0) + part
+            own[balance.id] = max(0, own.get(balance.id, 0) - part)
+            nanos -= part
+
+    for balance in _held(book, own).money:
+        take(balance, own[balance.id])
+    budget = budget_of(book)
+    for balance in money:
+        take(balance, max(0, budget(balance)))
+    if nanos:
+        debtor = book.debtor(money)
+        book.debit(debtor, nanos)
+        taken[debtor] = taken.get(debtor, 0) + nanos
+    return nanos

@@ -8,13 +8,17 @@ decide on the same account at once, the later one is decided again on what the f
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from ocs.balances.account import Account
 from ocs.charging import events, house, life
-from ocs.charging.groups import RESULT_OF_REASON, grant, open_segment, refuse
+from ocs.charging.grants import grant
+from ocs.charging.groups import RESULT_OF_REASON, refuse
 from ocs.charging.memory import highest_number, recall, room_for
 from ocs.charging.outcome import Outcome
+from ocs.charging.payer import for_measure
 from ocs.charging.policy import ServicePolicy
 from ocs.charging.requests import (
     ChargingAnswer,
@@ -38,11 +42,13 @@ def decide(
     tariff: Tariff,
     policy: ServicePolicy,
     now_ns: int,
+    others: Sequence[Account] = (),
 ) -> Outcome:
     """Decide on one request.
 
     account: None where no identity of the request is known; session: the one of `request.session_key`, None if there
     is none. An emergency or free call comes with the house account, or None before its first entry.
+    others: the accounts that share balances with it (`choice.shared_with`).
     """
     if account is None:
         if not house.is_house_call(request, tariff):
@@ -54,7 +60,7 @@ def decide(
             return Outcome(repeat=seen.content or b"", notes=("repeat",))
         if not room_for(session, request.type, request.number):
             return _refused(Result.UNABLE_TO_COMPLY, "number_gaps")
-    work = Work(account, session, request, tariff, policy, now_ns)
+    work = Work(account, session, request, tariff, policy, now_ns, others)
     if request.type is RequestType.EVENT:
         return events.decide_event(work)
     if request.type is RequestType.INITIAL:
@@ -134,12 +140,11 @@ def _report(work: Work, asked: GroupRequest) -> GroupAnswer:
     group = work.groups.get(key)
     if group is None:
         if not work.room_for_group():
-            return refuse(work.new_group(asked, None), "too_many_groups")
-        found = work.find_rate(asked.rating_group)
-        group = work.new_group(asked, open_segment(found, work.tariff.version))
+            return refuse(work.new_group(asked), "too_many_groups")
+        group = work.new_group(asked)
     elif group.segment is None:
-        found = work.find_rate(asked.rating_group)
-        group = msgspec.structs.replace(group, segment=open_segment(found, work.tariff.version))
+        group = work.with_segment(group, work.find_rate(group))
+        group = msgspec.structs.replace(group, started_at_ns=group.started_at_ns or work.at_ns)
     if asked.used or asked.requested is not None or asked.final:
         work.take_report(key, asked, group)
     elif key not in work.groups and work.request.type is not RequestType.TERMINATION:
@@ -152,23 +157,19 @@ def _grant(work: Work, asked: GroupRequest, answer: GroupAnswer) -> GroupAnswer:
     group = work.groups[key]
     if not work.usable:
         return refuse(group, "disabled_account")
-    found = work.find_rate(asked.rating_group)
+    found = for_measure(work.find_rate(group), group.measure)
     if isinstance(found, NotFound):
         return refuse(group, found.reason)
     if group.granted:  # a group named twice in one request: the later wish counts
         work.release(key)
         group = work.groups[key]
-    segment = group.segment
-    if segment is None or segment.rate != found.rate or segment.tariff_version != work.tariff.version:
-        # What is granted from here on has another price: a new segment, priced from zero.
-        group = msgspec.structs.replace(group, segment=open_segment(found, work.tariff.version))
     work.groups[key], answer = grant(
-        group,
+        work.at_rate(group, found),
         asked.requested or Units(),
         work.payer,
-        work.policy,
-        session_fee_charged=work.fee_charged,
+        fee_charged=work.fee_charged,
         now_ns=work.now_ns,
+        at_ns=work.at_ns,
     )
     return answer
 
@@ -206,14 +207,21 @@ def _late(work: Work) -> Outcome:
     return work.commit(ChargingAnswer(result, why="" if result is Result.SUCCESS else "session_ended"), "late")
 
 
-def expire(account: Account, session: Session, policy: ServicePolicy, tariff: Tariff, now_ns: int) -> Outcome:
+def expire(
+    account: Account,
+    session: Session,
+    policy: ServicePolicy,
+    tariff: Tariff,
+    now_ns: int,
+    others: Sequence[Account] = (),
+) -> Outcome:
     """Supervision: release the holds whose time is over, and close a session that was not heard of for too long.
 
     An Outcome without writes means that there is nothing to do yet.
     """
     if not session.is_open or session.due_at_ns > now_ns:
         return Outcome()
-    work = Work.of_session(account, session, tariff, policy, now_ns)
+    work = Work.of_session(account, session, tariff, policy, now_ns, others)
     for key, group in list(work.groups.items()):
         if group.hold_until_ns and group.hold_until_ns <= now_ns:
             work.release(key)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
-from ocs.balances.reserve import Priced, reserve
-from ocs.charging.groups import RESULT_OF_REASON, open_segment, refuse
+from ocs.balances.cover import State, owed
+from ocs.balances.reserve import Reserved, release, reserve
+from ocs.charging.groups import RESULT_OF_REASON, refuse
 from ocs.charging.outcome import Outcome
+from ocs.charging.payer import for_measure
 from ocs.charging.requests import (
     ChargingAnswer,
     GroupAnswer,
@@ -16,8 +18,8 @@ from ocs.charging.requests import (
 )
 from ocs.charging.session import Group, Hold, SessionState
 from ocs.charging.work import Work
-from ocs.rating.prices import price
 from ocs.rating.tariff import NotFound
+from ocs.rating.units import Measure
 
 _WITHOUT_UNITS = GroupRequest()
 """An event without any container counts one unit."""
@@ -34,20 +36,23 @@ def decide_event(work: Work) -> Outcome:
 
 
 def _direct_debiting(work: Work) -> Outcome:
+    before = work.before
+    if before is not None and before.is_open:
+        refusal = ChargingAnswer(Result.UNABLE_TO_COMPLY, why="session_id_in_use")
+        return Outcome(answer=refusal, notes=("reused_session_id",))
+    ended = before is not None and before.state in (SessionState.CLOSED, SessionState.EXPIRED)
+    state = SessionState.CLOSED if ended else SessionState.REFUSED
     if not work.usable:
         refusal = ChargingAnswer(RESULT_OF_REASON["disabled_account"], why="disabled_account")
-        return work.refuse_session(refusal, SessionState.REFUSED)
+        return work.refuse_session(refusal, state)
     answers = [_debit(work, asked) for asked in work.request.groups or (_WITHOUT_UNITS,)]
     refusals = [answer for answer in answers if answer.result is not Result.SUCCESS]
     shown = tuple(answers) if work.request.groups else ()
     at_command = work.request.command_level or not work.request.groups or not work.request.refuse_in_group
     if len(refusals) == len(answers) and at_command:
         refusal = ChargingAnswer(refusals[0].result, shown, why=refusals[0].why)
-        return work.refuse_session(refusal, SessionState.REFUSED)
-    if work.before is None or not work.before.is_open:
-        work.end(SessionState.CLOSED, "event")
-    else:
-        work.write_cdrs("event", only_used=True)
+        return work.refuse_session(refusal, state)
+    work.end(SessionState.CLOSED, "event", only_used=True)
     return work.commit(ChargingAnswer(Result.SUCCESS, shown), "charge")
 
 
@@ -56,40 +61,61 @@ def _debit(work: Work, asked: GroupRequest) -> GroupAnswer:
     priced = _price(work, asked)
     if isinstance(priced, GroupAnswer):
         return priced
-    group, standing, amount = priced
-    choice = work.payer.choice_for(standing.rate)
-    held = reserve(work.payer.book, choice, standing, amount)
+    group, state, amount = priced
+    held = _reserve(work, group, state, amount)
     if held.amount < amount:
-        for balance_id, nanos in held.holds:
-            work.payer.book.release(balance_id, nanos)
+        release(work.payer.book, held.holds)
         return refuse(group, held.short)
     group = msgspec.structs.replace(
-        group,
-        holds=tuple(Hold(balance_id, part) for balance_id, part in held.holds),
-        granted=amount,
-        granted_priced=held.priced,
+        group, holds=tuple([Hold(balance_id, part) for balance_id, part in held.holds]), granted=amount
     )
     work.take_event((asked.rating_group, asked.service_id), group, amount)
     granted = amount if asked.requested is not None else None
     return GroupAnswer(asked.rating_group, asked.service_id, Result.SUCCESS, group.measure, granted)
 
 
-def _price(work: Work, asked: GroupRequest) -> tuple[Group, Priced, int] | GroupAnswer:
-    """(a group for the event, its price from zero, how much it is), or why it cannot be priced."""
-    found = work.find_rate(asked.rating_group)
-    if isinstance(found, NotFound):
-        return refuse(work.new_group(asked, None), found.reason)
+def _price(work: Work, asked: GroupRequest) -> tuple[Group, State, int] | GroupAnswer:
+    """(a group for the event, where its price stands: at zero, how much it is), or why it cannot be priced."""
+    group = work.new_group(asked)
+    segment = group.segment
+    if segment is None:
+        found = for_measure(work.find_rate(group), group.measure)
+        return refuse(group, found.reason if isinstance(found, NotFound) else "no_rate")
     before = work.groups.get((asked.rating_group, asked.service_id))
-    group = work.new_group(asked, open_segment(found, work.tariff.version))
     if before is not None:
-        group = msgspec.structs.replace(group, partial=before.partial)
-    for units in (asked.requested, *asked.used):
-        if units is not None and units.measure() is not None:
-            amount = units.get(group.measure)
-            if amount is None:
-                return refuse(group, "no_rate")
-            return group, Priced(found.rate, 0, 0, found.rate.connect_fee_nanos), amount
-    return group, Priced(found.rate, 0, 0, found.rate.connect_fee_nanos), 1
+        if before.usage and before.measure is not group.measure:
+            return refuse(group, "no_rate")
+        # A group named twice in one event: both are charged, and stand in one record.
+        group = msgspec.structs.replace(
+            group,
+            partial=before.partial,
+            usage=before.usage,
+            unit_usage=before.unit_usage,
+            cost_nanos=before.cost_nanos,
+        )
+    amount = _amount(asked, group.measure)
+    if amount is None:
+        return refuse(group, "no_rate")
+    choice = work.payer.choice(segment.rate, group.measure, work.at_ns)
+    return group, work.payer.state(group, segment, choice, work.at_ns, fee_charged=False), amount
+
+
+def _reserve(work: Work, group: Group, state: State, amount: int) -> Reserved:
+    choice = work.payer.choice(state.meters[0].rate, group.measure, work.at_ns)
+    return reserve(work.payer.book, choice, (state,), amount)
+
+
+def _amount(asked: GroupRequest, measure: Measure) -> int | None:
+    """What the event is of: the units asked for, else the sum of those reported, else one unit.
+
+    None where units are named, but none of `measure`.
+    """
+    for named in ((asked.requested,), asked.used):
+        counted = [units for units in named if units is not None and units.measure() is not None]
+        if counted:
+            amounts = [amount for units in counted if (amount := units.get(measure)) is not None]
+            return sum(amounts) if amounts else None
+    return 1
 
 
 def _check_balance(work: Work) -> Outcome:
@@ -99,9 +125,8 @@ def _check_balance(work: Work) -> Outcome:
         priced = _price(work, asked)
         if isinstance(priced, GroupAnswer):
             return Outcome(answer=ChargingAnswer(priced.result, why=priced.why))
-        _, standing, amount = priced
-        held = reserve(work.payer.book, work.payer.choice_for(standing.rate), standing, amount)
-        enough = enough and held.amount == amount
+        group, state, amount = priced
+        enough = enough and _reserve(work, group, state, amount).amount == amount
     return Outcome(answer=ChargingAnswer(Result.SUCCESS, enough_credit=enough))
 
 
@@ -112,8 +137,8 @@ def _price_enquiry(work: Work) -> Outcome:
         priced = _price(work, asked)
         if isinstance(priced, GroupAnswer):
             return Outcome(answer=ChargingAnswer(priced.result, why=priced.why))
-        _, standing, amount = priced
-        cost_nanos += price(standing.rate, amount) + standing.fee_nanos
+        _, state, amount = priced
+        cost_nanos += owed(state, amount)[0]
     answer = ChargingAnswer(Result.SUCCESS, cost_nanos=cost_nanos, currency=work.account.currency)
     return Outcome(answer=answer)
 

@@ -19,9 +19,9 @@ FREE: Final = "*free"
 TERMINATING: Final = "*terminating"
 
 
-def free(destination_id: str, prefix: str, measure: Measure) -> Found:
+def free(destination_id: str, prefix: str, measure: Measure, version: str) -> Found:
     """A rate that costs nothing and takes nothing."""
-    return Found(prefix, destination_id, Rate(destination_id, measure, free=True))
+    return Found(prefix, destination_id, Rate(destination_id, measure, free=True), version)
 
 
 def called_number(request: ChargingRequest, tariff: Tariff) -> str:

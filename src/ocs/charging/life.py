@@ -11,10 +11,11 @@ from ocs.rating.units import NS_PER_S
 def deadline_ns(session: Session, policy: ServicePolicy) -> int:
     """When an open session is given up: max(2 x Validity-Time, idle limit) after it was last heard of.
 
-    The idle limit alone counts when no quota is open.
+    The idle limit alone counts when no quota is open. A quota whose hold has ended, but which was not reported,
+    still counts: twice the validity time would be longer than any hold lives, otherwise never.
     """
     idle_ns = policy.idle_limit_s * NS_PER_S
-    open_ns = [group.valid_until_ns - session.last_at_ns for group in session.groups if group.granted]
+    open_ns = [group.valid_until_ns - session.last_at_ns for group in session.groups if group.valid_until_ns]
     validity_ns = max(open_ns, default=0)
     return session.last_at_ns + max(2 * validity_ns, idle_ns)
 

@@ -54,11 +54,16 @@ class Units(msgspec.Struct, frozen=True, gc=False):
 
     time_ns: CC-Time as nanoseconds; octets: CC-Total-Octets, or input + output where there is no total;
     events: CC-Service-Specific-Units.
+    tariff_change: Tariff-Change-Usage of what was used: 0 before, 1 after the change, 2 indeterminate; None: not sent.
+    first_at_ns, last_at_ns: Time-First-Usage and Time-Last-Usage as Unix nanoseconds, None where not sent.
     """
 
     time_ns: int | None = None
     octets: int | None = None
     events: int | None = None
+    tariff_change: int | None = None
+    first_at_ns: int | None = None
+    last_at_ns: int | None = None
 
     def get(self, measure: Measure) -> int | None:
         """The counter of `measure`."""
@@ -153,7 +158,8 @@ class GroupAnswer(msgspec.Struct, frozen=True):
     granted: amount in base units of `measure`, None: nothing was to be granted (no Granted-Service-Unit is sent).
     validity_time_s: None where no quota is open.
     why: the reason of a refusal in words, for logs and metrics: one of "unknown_account", "disabled_account",
-        "no_plan", "no_service", "unknown_rating_group", "no_destination", "no_rate", "no_credit", "blocked".
+        "no_plan", "no_service", "unknown_rating_group", "no_destination", "no_time", "no_rate", "no_credit", "blocked".
+    tariff_change_at_ns: when the price changes within the validity of the grant, None = it does not.
     """
 
     rating_group: int | None
@@ -164,6 +170,7 @@ class GroupAnswer(msgspec.Struct, frozen=True):
     validity_time_s: int | None = None
     final_unit: FinalUnit | None = None
     why: str = ""
+    tariff_change_at_ns: int | None = None
 
 
 class ChargingAnswer(msgspec.Struct, frozen=True):

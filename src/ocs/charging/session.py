@@ -6,6 +6,7 @@ from enum import Enum
 
 import msgspec
 
+from ocs.balances.cover import Meter, Sliced
 from ocs.rating.prices import Rate
 from ocs.rating.units import Measure
 
@@ -32,29 +33,39 @@ class Hold(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Segment(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A stretch of usage with one rate: each report costs price(priced) - charged.
+    """A stretch of usage with one rate; once it is over it is never priced again.
 
-    priced: base units that no unit balance covered, in all reports of the segment.
-    charged_nanos: what was charged for them (connect fee apart); never lowered.
+    meters: usage at the price of the event, then at those of balances with a rating subject: price(priced) - charged.
+    sliced: what unit balances that round or multiply have paid.
+    until_ns: when another rate or version takes over, None = never.
     """
 
-    rate: Rate
     tariff_version: str
     destination_id: str
     prefix: str
-    priced: int = 0
-    charged_nanos: int = 0
+    meters: tuple[Meter, ...]
+    sliced: tuple[Sliced, ...] = ()
+    until_ns: int | None = None
+
+    @property
+    def rate(self) -> Rate:
+        """The event's own rate."""
+        return self.meters[0].rate
 
 
 class Group(msgspec.Struct, frozen=True, array_like=True):
     """One rating group (and service identifier) of a session.
 
     segment: None while the group has no rate (its usage is then counted, unrated).
-    holds: of the open grant; granted: its base units; granted_priced: the part of it that money would pay.
-    valid_until_ns: end of the grant's validity; hold_until_ns: plus grace; 0 while no quota is open.
-    usage, unit_usage, cost_nanos, overrun, unrated: sums over the whole session, in base units and nanos:
+    holds: of the open grant; granted: its base units.
+    valid_until_ns: end of the last grant's validity, 0 once it was reported; hold_until_ns: plus grace, 0 while
+        nothing is held.
+    change_at_ns: the Tariff-Time-Change that was sent with the grant, 0 if none.
+    position: all usage of the session so far; spent_nanos: what it was charged, connect fees apart.
+    usage, unit_usage, cost_nanos, overrun, unrated: sums since the last CDR, in base units and nanos:
         all usage; the part paid by unit balances; money charged, fees included; usage beyond what was granted;
         usage for which there was no rate.
+    answered_at_ns: when the usage of time began, 0 while there is none.
     started_at_ns, last_at_ns: first grant or report, last report.
     """
 
@@ -64,15 +75,18 @@ class Group(msgspec.Struct, frozen=True, array_like=True):
     segment: Segment | None = None
     holds: tuple[Hold, ...] = ()
     granted: int = 0
-    granted_priced: int = 0
     valid_until_ns: int = 0
     hold_until_ns: int = 0
+    change_at_ns: int = 0
+    position: int = 0
+    spent_nanos: int = 0
     usage: int = 0
     unit_usage: int = 0
     cost_nanos: int = 0
     overrun: int = 0
     unrated: int = 0
     fee_charged: bool = False
+    answered_at_ns: int = 0
     started_at_ns: int = 0
     last_at_ns: int = 0
     partial: int = 0

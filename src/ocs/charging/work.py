@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
 from ocs.balances.account import Account
-from ocs.balances.book import Book
-from ocs.balances.choice import choose
+from ocs.balances.book import Closed
+from ocs.balances.choice import Event
+from ocs.balances.counters import count
 from ocs.balances.journal import Entry
 from ocs.balances.reserve import release
 from ocs.cdr.records import Cdr
 from ocs.charging import house, life
-from ocs.charging.groups import Payer, measure_of, report, used_amount
+from ocs.charging.groups import measure_of, used_amount
 from ocs.charging.outcome import AccountWrite, Outcome
+from ocs.charging.payer import Payer
 from ocs.charging.policy import ServicePolicy
-from ocs.charging.requests import ChargingAnswer, ChargingRequest, GroupRequest, RequestType
-from ocs.charging.session import Group, Segment, Session, SessionState
-from ocs.limits import GROUPS_PER_SESSION_MAX, PLAUSIBLE_TIME_SLACK_S
-from ocs.rating.tariff import Found, NotFound, Tariff, find_rate
-from ocs.rating.units import MEASURE_OF_KIND, NS_PER_S, Measure
+from ocs.charging.reports import report
+from ocs.charging.requests import ChargingAnswer, ChargingRequest, GroupRequest, RequestType, Units
+from ocs.charging.session import Group, Session, SessionState
+from ocs.limits import (
+    EVENT_TIME_FUTURE_MAX_S,
+    EVENT_TIME_PAST_MAX_S,
+    GROUPS_PER_SESSION_MAX,
+    PLAUSIBLE_TIME_SLACK_S,
+)
+from ocs.rating.tariff import Found, NotFound, Tariff
+from ocs.rating.units import NS_PER_S, Measure
+
+_FIELD: Final = {Measure.TIME: "time_ns", Measure.OCTETS: "octets", Measure.EVENTS: "events"}
 
 GroupKey = tuple[int | None, int | None]
 
@@ -39,6 +50,7 @@ class Work:
         tariff: Tariff,
         policy: ServicePolicy,
         now_ns: int,
+        others: Sequence[Account] = (),
     ) -> None:
         self.account = account
         self.before = session
@@ -46,67 +58,111 @@ class Work:
         self.tariff = tariff
         self.policy = policy
         self.now_ns = now_ns
+        self.at_ns = _rating_time(request.event_at_ns, now_ns)
         self.session = _session_for(account, session, request, tariff, now_ns)
         self.groups: dict[GroupKey, Group] = {
             (group.rating_group, group.service_id): group for group in self.session.groups
         }
         self.fee_charged = self.session.fee_charged
         self.usable = account.usable(now_ns)
-        book = Book(account)
-        choice = choose(account, policy.kind, self.session.called, tariff.destinations, now_ns)
-        self.payer = Payer(book, choice)
+        self.payer = Payer(account, others, self.session, tariff, policy)
         self.notes: list[str] = []
         self.cdrs: list[Cdr] = []
         self._cost_nanos = 0
         self._overdraft_nanos = 0
         self._usage: list[str] = []
+        self._used = 0
+        self._taken: dict[str, int] = {}
         self._state = self.session.state
         self._cause = self.session.cause
 
     @classmethod
-    def of_session(cls, account: Account, session: Session, tariff: Tariff, policy: ServicePolicy, now_ns: int) -> Work:
+    def of_session(
+        cls,
+        account: Account,
+        session: Session,
+        tariff: Tariff,
+        policy: ServicePolicy,
+        now_ns: int,
+        others: Sequence[Account] = (),
+    ) -> Work:
         """For supervision, which has no request."""
-        return cls(account, session, SUPERVISION, tariff, policy, now_ns)
+        return cls(account, session, SUPERVISION, tariff, policy, now_ns, others)
 
-    def find_rate(self, rating_group: int | None) -> Found | NotFound:
-        """The rate of a rating group of this session, as the tariff is now."""
-        measure = MEASURE_OF_KIND[self.policy.kind]
-        if self.account.id == house.HOUSE_ACCOUNT:
-            destination_id, prefix = house.house_destination(self.session.called, self.tariff) or (house.FREE, "")
-            return house.free(destination_id, prefix, measure)
-        if self.session.terminating:
-            return house.free(house.TERMINATING, "", measure)
-        group = self.policy.default_rating_group if rating_group is None else rating_group
-        return find_rate(self.tariff, self.account.plan, self.policy.name, group, self.session.called)
+    def find_rate(self, group: Group) -> Found | NotFound:
+        """The rate of a group at the time of the request."""
+        return self.payer.find_rate(group.rating_group, self.at_ns)
 
     def room_for_group(self) -> bool:
         """Whether the session may have one more group."""
         return len(self.groups) < GROUPS_PER_SESSION_MAX
 
-    def new_group(self, asked: GroupRequest, segment: Segment | None) -> Group:
-        """A group that was not in the session before."""
-        rate = None if segment is None else segment.rate
+    def new_group(self, asked: GroupRequest) -> Group:
+        """A group that was not in the session before, with a segment that begins now, if it has a rate."""
+        found = self.payer.find_rate(asked.rating_group, self.at_ns)
+        rate = None if isinstance(found, NotFound) else found.rate
         measure = measure_of(rate, asked.requested, asked.used, self.policy)
-        return Group(asked.rating_group, asked.service_id, measure, segment, started_at_ns=self.now_ns)
+        return self.with_segment(Group(asked.rating_group, asked.service_id, measure, started_at_ns=self.at_ns), found)
+
+    def with_segment(self, group: Group, found: Found | NotFound) -> Group:
+        """The group with a segment that begins now."""
+        return msgspec.structs.replace(group, segment=self.payer.segment(found, group))
+
+    def at_rate(self, group: Group, found: Found) -> Group:
+        """The group with a segment of that rate: the one that stands, or, where another price holds, a new one."""
+        segment = group.segment
+        if (
+            segment is not None
+            and segment.rate == found.rate
+            and segment.tariff_version == found.version
+            and (segment.until_ns is None or self.at_ns < segment.until_ns)
+        ):
+            if segment.until_ns == found.until_ns:
+                return group
+            return msgspec.structs.replace(group, segment=msgspec.structs.replace(segment, until_ns=found.until_ns))
+        if segment is not None and segment.tariff_version != found.version and group.usage:
+            group = self._cut(group, "tariff_change")
+        return self.with_segment(group, found)
 
     def take_report(self, key: GroupKey, asked: GroupRequest, group: Group) -> None:
         """Debit what `asked` reports of the group; without usage only the group's holds are given back."""
         usage = used_amount(asked, group.measure)
-        self._take(key, group, usage, fee_charged=self.fee_charged, plausible=self._plausible(group))
+        self._take(key, group, asked.used, usage, fee_charged=self.fee_charged, plausible=self._plausible(group))
 
     def take_event(self, key: GroupKey, group: Group, usage: int) -> None:
         """Debit an event: a segment and a connect fee of its own, whatever the session had before."""
-        self._take(key, group, usage, fee_charged=False, plausible=None)
+        units = Units(**{_FIELD[group.measure]: usage})
+        self._take(key, group, (units,), usage, fee_charged=False, plausible=None)
 
-    def _take(self, key: GroupKey, group: Group, usage: int, *, fee_charged: bool, plausible: int | None) -> None:
+    def _take(
+        self,
+        key: GroupKey,
+        group: Group,
+        used: Sequence[Units],
+        usage: int,
+        *,
+        fee_charged: bool,
+        plausible: int | None,
+    ) -> None:
         done = report(
-            group, self.payer, usage, session_fee_charged=fee_charged, now_ns=self.now_ns, plausible=plausible
+            group,
+            self.payer,
+            used,
+            usage,
+            lambda before: self._cut(before, "tariff_change"),
+            fee_charged=fee_charged,
+            opened_at_ns=self.session.opened_at_ns,
+            now_ns=self.at_ns,
+            plausible=plausible,
         )
         self.groups[key] = done.group
         self.fee_charged = self.fee_charged or done.fee_charged
         self.notes.extend(done.notes)
         self._cost_nanos += done.cost_nanos
         self._overdraft_nanos += done.overdraft_nanos
+        self._used += done.usage
+        for balance_id, amount in done.taken.items():
+            self._taken[balance_id] = self._taken.get(balance_id, 0) + amount
         self._note_usage(group, done.usage)
 
     def _note_usage(self, group: Group, usage: int) -> None:
@@ -118,14 +174,14 @@ class Work:
         """Nobody can have talked longer than the clock went on since the session began, give or take a day."""
         if group.measure is not Measure.TIME or self.before is None:
             return None
-        return self.now_ns - self.session.opened_at_ns + PLAUSIBLE_TIME_SLACK_S * NS_PER_S - group.usage
+        return self.now_ns - self.session.opened_at_ns + PLAUSIBLE_TIME_SLACK_S * NS_PER_S - group.position
 
     def keep_unrated(self) -> None:
         """Record what is reported of an unknown session: billable, but not rated here."""
         self.notes.append("unknown_session")
         for asked in self.request.groups:
             key = (asked.rating_group, asked.service_id)
-            group = self.groups.get(key) or self.new_group(asked, None)
+            group = self.groups.get(key) or msgspec.structs.replace(self.new_group(asked), segment=None)
             usage = used_amount(asked, group.measure)
             self.groups[key] = msgspec.structs.replace(
                 group, usage=group.usage + usage, unrated=group.unrated + usage, last_at_ns=self.now_ns
@@ -134,28 +190,30 @@ class Work:
         self.write_cdrs("unknown_session", only_used=True)
 
     def release(self, key: GroupKey) -> None:
-        """Give back what a group holds."""
+        """Give back what a group holds. How long its quota was good for is kept: the client may still report it."""
         group = self.groups[key]
         release(self.payer.book, [(hold.balance_id, hold.amount) for hold in group.holds])
-        self.groups[key] = msgspec.structs.replace(
-            group, holds=(), granted=0, granted_priced=0, valid_until_ns=0, hold_until_ns=0
-        )
+        self.groups[key] = msgspec.structs.replace(group, holds=(), granted=0, hold_until_ns=0)
 
-    def end(self, state: SessionState, cause: str) -> None:
+    def end(self, state: SessionState, cause: str, *, only_used: bool = False) -> None:
         """Close the session, with a CDR for each group."""
         self._state = state
         self._cause = cause
-        self.write_cdrs(cause)
+        self.write_cdrs(cause, only_used=only_used)
 
     def write_cdrs(self, cause: str, *, only_used: bool = False) -> None:
         """Record what each group used since its last record."""
         for key, group in self.groups.items():
             if only_used and not group.usage:
                 continue
-            self.cdrs.append(self._cdr(group, cause))
-            self.groups[key] = msgspec.structs.replace(
-                group, usage=0, unit_usage=0, cost_nanos=0, overrun=0, unrated=0, partial=group.partial + 1
-            )
+            self.groups[key] = self._cut(group, cause)
+
+    def _cut(self, group: Group, cause: str) -> Group:
+        """Record what a group used since its last record, and begin the next one."""
+        self.cdrs.append(self._cdr(group, cause))
+        return msgspec.structs.replace(
+            group, usage=0, unit_usage=0, cost_nanos=0, overrun=0, unrated=0, partial=group.partial + 1
+        )
 
     def _cdr(self, group: Group, cause: str) -> Cdr:
         segment = group.segment
@@ -177,7 +235,7 @@ class Work:
             unit_usage=group.unit_usage,
             cost_nanos=group.cost_nanos,
             currency=self.account.currency,
-            tariff_version=self.tariff.version if segment is None else segment.tariff_version,
+            tariff_version=self.tariff.at(self.at_ns).version if segment is None else segment.tariff_version,
             cause=cause,
             overrun=group.overrun,
             unrated=group.unrated,
@@ -190,15 +248,23 @@ class Work:
             self.release(key)
         if state is SessionState.REFUSED:
             self.write_cdrs("refused", only_used=True)
-            self.groups.clear()
+            # What was recorded stays counted: no two records of a session may have the same number.
+            self.groups = {
+                key: Group(group.rating_group, group.service_id, group.measure, partial=group.partial)
+                for key, group in self.groups.items()
+                if group.partial
+            }
         self._state = state
         return self.commit(answer, kind)
 
     def commit(self, answer: ChargingAnswer | None, kind: str) -> Outcome:
         """The Outcome: new account and session, journal entry, CDRs, answer."""
-        balances, postings = self.payer.book.close()
+        own, *others = self.payer.book.close()
         version = self.account.version + 1
-        account = msgspec.structs.replace(self.account, version=version, balances=balances)
+        event = Event(self.policy.kind, self.policy.name, self.session.called, self.at_ns)
+        destinations = self.tariff.at(self.at_ns).destinations
+        account = count(own.account, event, destinations, self._used, self._taken, self._cost_nanos)
+        account = msgspec.structs.replace(account, version=version)
         is_request = self.request is not SUPERVISION
         session = msgspec.structs.replace(
             self.session,
@@ -216,26 +282,55 @@ class Work:
             self.now_ns,
             session.key,
             self.request.name if is_request else "",
-            postings,
-            tuple(self.payer.book.opened),
+            own.postings,
+            own.opened,
             cost_nanos=self._cost_nanos,
             overdraft_nanos=self._overdraft_nanos,
             usage=", ".join(self._usage),
             by=self.request.origin_host,
         )
-        return Outcome(
-            (AccountWrite(account, entry),), session, tuple(self.cdrs), answer=answer, notes=tuple(self.notes)
+        writes = (AccountWrite(account, entry), *[self._shared(other, entry) for other in others])
+        return Outcome(writes, session, tuple(self.cdrs), answer=answer, notes=tuple(self.notes))
+
+    def _shared(self, closed: Closed, entry: Entry) -> AccountWrite:
+        """What the session did to an account that shares balances with its own."""
+        account = msgspec.structs.replace(closed.account, version=closed.account.version + 1)
+        return AccountWrite(
+            account,
+            Entry(
+                account.id,
+                account.version,
+                "shared",
+                entry.at_ns,
+                entry.session_id,
+                entry.request,
+                closed.postings,
+                by=self.account.id,
+            ),
         )
+
+
+def _rating_time(event_at_ns: int | None, now_ns: int) -> int:
+    """When it happened, by the client's clock where that is believable (Event-Timestamp), else by ours."""
+    if event_at_ns is None:
+        return now_ns
+    ahead_ns = event_at_ns - now_ns
+    believable = -EVENT_TIME_PAST_MAX_S * NS_PER_S <= ahead_ns <= EVENT_TIME_FUTURE_MAX_S * NS_PER_S
+    return event_at_ns if believable else now_ns
 
 
 def _session_for(
     account: Account, session: Session | None, request: ChargingRequest, tariff: Tariff, now_ns: int
 ) -> Session:
-    """The stored session, moved to the host that it now comes from; or a new one (which keeps what was remembered)."""
+    """The stored session, moved to the host that it now comes from; or a new one (which keeps what was remembered).
+
+    An event is a session of its own, also where its Session-Id was used before: it has its own destination.
+    """
     if request is SUPERVISION:
         assert session is not None
         return session
-    if session is not None and session.state not in (SessionState.REFUSED, SessionState.UNKNOWN):
+    is_event = request.type is RequestType.EVENT
+    if session is not None and not is_event and session.state not in (SessionState.REFUSED, SessionState.UNKNOWN):
         if session.origin_host == request.origin_host:
             return session
         return msgspec.structs.replace(session, origin_host=request.origin_host)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ocs import __version__
-from ocs.cli import account, check, explain, records, serve
+from ocs.cli import account, check, explain, records, schema, serve, simulate
 
 app = typer.Typer(
     name="ocs",
@@ -36,6 +36,8 @@ def ocs(
 app.command()(serve.serve)
 app.command()(check.check)
 app.command()(explain.explain)
+app.command()(schema.schema)
+app.add_typer(simulate.app, name="simulate")
 app.add_typer(account.app, name="account")
 app.command()(records.cdrs)
 app.command()(records.sessions)

@@ -42,7 +42,7 @@ def compile_rate(
     if raw.free:
         for other in raw.given.keys() - {"free"}:
             problems.error(raw.at(other), f"free: true and {other} exclude each other", "one of them")
-        return Rate(rate_id, measure or Measure.EVENTS)
+        return Rate(rate_id, measure or Measure.EVENTS, free=True)
     if not raw.given.keys() & {"price", "connect_fee"}:
         if raw.free is False or "free" not in raw.given:
             problems.error(raw.place, "the rate has no price", "price, connect_fee or free: true")

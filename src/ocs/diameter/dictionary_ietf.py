@@ -143,7 +143,7 @@ RFC_7155: AvpRows = (  # network access, and what it took over from RADIUS
     (11, "Filter-Id", T.UTF8_STRING, True),
     (12, "Framed-MTU", T.UNSIGNED32, True),
     (13, "Framed-Compression", T.ENUMERATED, True),
-    (14, "Login-IP-Host", T.ADDRESS, True),
+    (14, "Login-IP-Host", T.OCTET_STRING, True),
     (15, "Login-Service", T.ENUMERATED, True),
     (16, "Login-TCP-Port", T.UNSIGNED32, True),
     (18, "Reply-Message", T.UTF8_STRING, True),

@@ -36,7 +36,6 @@ _EVENT_REQUEST: Final = 4
 
 # Base protocol and credit control: the command's logic depends on these, so a number outside the enumeration is 5004.
 _ENUMERATIONS_HELD: Final = frozenset({
-    "Auth-Session-State",
     "CC-Request-Type",
     "CC-Unit-Type",
     "Disconnect-Cause",

@@ -45,6 +45,11 @@ DENIALS: Final = (
     "no_credit",
     "blocked",
     "unknown_session",
+    "session_ended",
+    "session_id_in_use",
+    "number_gaps",
+    "too_many_groups",
+    "action_not_served",
     OTHER,
 )
 RATING_FAILURES: Final = ("no_plan", "no_service", "unknown_rating_group", "no_destination", "no_rate", OTHER)

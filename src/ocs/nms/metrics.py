@@ -35,7 +35,7 @@ class Metrics:
         make = Maker(self.registry)
         self._build_info = make.gauge("build_info", "Always 1; the labels say what runs.", "version", "revision")
         self._config_hash = make.gauge(
-            "config_hash_info", "Always 1; digest of the configuration, version of its tariff.", "hash", "tariff"
+            "config_hash_info", "Always 1; the version of the tariff in use, as CDRs carry it.", "tariff_version"
         )
         self._reload_at = make.gauge(
             "config_last_reload_success_timestamp_seconds", "Unix time when a configuration was last taken over."
@@ -57,10 +57,10 @@ class Metrics:
         """What runs: version of the program and revision of its source, "" where unknown."""
         self._build_info.labels(version, revision).set(1)
 
-    def config_loaded(self, digest: str, tariff_version: str, at_s: float) -> None:
+    def config_loaded(self, tariff_version: str, at_s: float) -> None:
         """A configuration was taken over at Unix time `at_s`."""
         self._config_hash.clear()
-        self._config_hash.labels(digest, tariff_version).set(1)
+        self._config_hash.labels(tariff_version).set(1)
         self._reload_at.set(at_s)
         self._reload_ok.set(1)
 

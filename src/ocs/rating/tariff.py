@@ -127,9 +127,10 @@ class Found(NamedTuple):
 
 
 class NotFound(NamedTuple):
-    """Why there is no rate: one of "no_plan", "no_service", "unknown_rating_group", "no_destination", "no_time".
+    """Why there is no rate.
 
-    until_ns: when that may change, None = never.
+    reason: "no_plan", "no_service", "unknown_rating_group", "no_destination", "no_time": only at other times, or
+        "no_rate": only in another measure. until_ns: when that may change, None = never.
     """
 
     reason: str

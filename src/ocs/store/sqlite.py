@@ -280,7 +280,9 @@ class SqliteStore:
     async def count_open_sessions(self) -> dict[str, int]:
         return await self._lister.call(
             lambda connection: dict(
-                connection.execute("SELECT service, COUNT(*) FROM session WHERE open = 1 GROUP BY service")
+                connection.execute(
+                    "SELECT service, COUNT(*) FROM session INDEXED BY session_open WHERE open = 1 GROUP BY service"
+                )
             )
         )
 

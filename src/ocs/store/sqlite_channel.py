@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
 
-from ocs.store.interface import StoreDown, StoreInUse
+from ocs.store.interface import StoreDown, StoreInUse, WrongStore
 
 _T = TypeVar("_T")
 
@@ -27,38 +27,40 @@ class Channel:
     def __init__(self, path: str, *, cache_kib: int, read_only: bool) -> None:
         self._path = path
         self._pragmas = (*_PRAGMAS, f"cache_size = -{cache_kib}", *(("query_only = ON",) if read_only else ()))
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="store-read" if read_only else "store-write")
+        self._name = "store-read" if read_only else "store-write"
+        self._pool: ThreadPoolExecutor | None = None
         self._connection: sqlite3.Connection | None = None
 
     async def open(self) -> None:
-        """Connect; StoreDown if that cannot be."""
+        """Connect; StoreDown if that cannot be, WrongStore if the file is something else."""
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix=self._name)
         await self._run(self._connect)
 
     async def close(self) -> None:
         """Finish what was asked before, then disconnect."""
-        if self._connection is not None:
+        if self._pool is not None:
             await self._run(self._disconnect)
-        self._pool.shutdown(wait=True)
+            self._pool.shutdown(wait=True)
+            self._pool = None
 
     async def call(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         """What `work` returns or raises. An unfinished transaction is rolled back; SQLite's refusals are StoreDown."""
         return await self._run(lambda: self._work(work))
 
     async def _run(self, work: Callable[[], _T]) -> _T:
-        try:
-            future = asyncio.get_running_loop().run_in_executor(self._pool, work)
-        except RuntimeError as error:  # the pool was shut down
-            raise StoreDown("the store is closed") from error
-        return await future
+        if self._pool is None:
+            raise StoreDown("the store is not open")
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
     def _connect(self) -> None:
         try:
-            connection = sqlite3.connect(self._path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+            self._connection = sqlite3.connect(self._path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
             for pragma in self._pragmas:
-                connection.execute(f"PRAGMA {pragma}")
-        except sqlite3.OperationalError as error:
+                self._connection.execute(f"PRAGMA {pragma}")
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
+                raise WrongStore(f"{self._path} is not an SQLite file") from error
             raise StoreDown(f"{self._path}: {error}") from error
-        self._connection = connection
 
     def _disconnect(self) -> None:
         if self._connection is not None:
@@ -70,12 +72,9 @@ class Channel:
             raise StoreDown("the store is not open")
         try:
             return work(self._connection)
-        except sqlite3.OperationalError as error:
-            raise StoreDown(str(error)) from error
-        except sqlite3.IntegrityError:
-            raise
-        except sqlite3.DatabaseError as error:  # a damaged file
-            if type(error) is sqlite3.DatabaseError:
+        except sqlite3.DatabaseError as error:
+            # SQLite's own kinds are bugs of ours, but for these two: it cannot be done now; the file is damaged.
+            if type(error) in {sqlite3.OperationalError, sqlite3.DatabaseError}:
                 raise StoreDown(str(error)) from error
             raise
         finally:

@@ -53,7 +53,8 @@ DDL: Final = (
         due_at_ns INTEGER NOT NULL, state BLOB NOT NULL, PRIMARY KEY (account_id, session_id))""",
     "CREATE INDEX session_due ON session (due_at_ns) WHERE open = 1",
     "CREATE INDEX session_forget ON session (due_at_ns) WHERE open = 0",
-    "CREATE INDEX session_open ON session (session_id, service) WHERE open = 1",
+    # `open` is in it so that sessions are counted from the index alone.
+    "CREATE INDEX session_open ON session (session_id, service, open) WHERE open = 1",
     "CREATE TABLE session_index (session_id TEXT PRIMARY KEY, account_id TEXT NOT NULL) WITHOUT ROWID",
     """CREATE TABLE answer_page (
         account_id TEXT NOT NULL, session_id TEXT NOT NULL, page INTEGER NOT NULL, content BLOB NOT NULL,
@@ -71,12 +72,7 @@ DDL: Final = (
 
 def prepare(connection: sqlite3.Connection, origin_state_id: int) -> None:
     """Make the schema in an empty file, or check that the file has it; WrongStore if it has another."""
-    try:
-        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError):
-            raise
-        raise WrongStore(f"this is not an SQLite file: {error}") from error
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if not tables:
         _create(connection, origin_state_id)
         return

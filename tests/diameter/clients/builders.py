@@ -4,6 +4,7 @@ Each function gives the octets of one CCR. Those named after a product follow th
 composite of what commercial gateways do.
 """
 
+from ocs.diameter.wire import encode_avp
 from tests.diameter.clients.avps import (
     EVENT,
     INITIAL,
@@ -27,7 +28,6 @@ from tests.diameter.clients.avps import (
     units,
     usu,
 )
-from ocs.diameter.wire import encode_avp
 
 MSISDN = "491700000001"
 IMSI = "262010000000001"
@@ -309,7 +309,9 @@ def gateway(
     *blocks: bytes,
     origin: str = "0001-diamproxy.pgw1.example.net",
     context: str = "8.32251@3gpp.org",
+    ids: bytes = subscription(0, MSISDN) + subscription(1, IMSI),
     described: bytes = b"",
+    inside: bytes = b"",
     others: bytes = b"",
     flags: int = 0x40,
     hop_by_hop: int = 0x11111111,
@@ -317,7 +319,8 @@ def gateway(
 ) -> bytes:
     """A commercial gateway: an INITIAL without MSCC unless `blocks` are given, a vendor's AVPs with the M bit.
 
-    described: more of PS-Information; others: more of the command.
+    ids: Subscription-Ids; described: more of PS-Information; inside: more of Service-Information; others: more of the
+    command.
     """
     return ccr(
         session(origin, "5b8d80;1"),
@@ -329,8 +332,7 @@ def gateway(
         u32("CC-Request-Type", kind),
         u32("CC-Request-Number", number),
         time("Event-Timestamp"),
-        subscription(0, MSISDN),
-        subscription(1, IMSI),
+        ids,
         u32("Multiple-Services-Indicator", 1),
         *blocks,
         others,
@@ -338,6 +340,7 @@ def gateway(
             "Service-Information",
             group("PS-Information", text("Called-Station-Id", "internet"), unknown_mandatory(), described),
             unknown_mandatory(9998, 10415),
+            inside,
         ),
         flags=flags,
         hop_by_hop=hop_by_hop,

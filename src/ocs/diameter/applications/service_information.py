@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from ocs.diameter.applications import codes
 from ocs.diameter.dictionary import BY_KEY, BY_NAME
 from ocs.diameter.errors import PeerError
-from ocs.diameter.types import UNPACK, AvpType, unpack_time, unpack_unsigned32
+from ocs.diameter.types import UNPACK, AvpType, unpack_address, unpack_time, unpack_unsigned32
 from ocs.diameter.wire import AVP_FLAG_MANDATORY, Avp
 
 Decoder = Callable[[Avp], str]
@@ -25,6 +25,17 @@ TERMINATING_ROLE: Final = 1  # Role-Of-Node (TS 32.299 7.2.169)
 def _of_type(avp_type: AvpType) -> Decoder:
     unpack = UNPACK[avp_type]
     return lambda avp: str(unpack(avp))
+
+
+def _text(avp: Avp) -> str:
+    return avp.data.decode()
+
+
+def _address(avp: Avp) -> str:
+    data = avp.data
+    if len(data) == 6 and data[:2] == b"\0\1":
+        return "{}.{}.{}.{}".format(*data[2:])
+    return str(unpack_address(avp))
 
 
 def _octets(avp: Avp) -> str:
@@ -70,7 +81,9 @@ def _time(avp: Avp) -> str:
 
 _BY_TYPE: Final[dict[AvpType, Decoder]] = {
     **{avp_type: _of_type(avp_type) for avp_type in AvpType if avp_type is not AvpType.GROUPED},
+    AvpType.ADDRESS: _address,
     AvpType.OCTET_STRING: _octets,
+    AvpType.UTF8_STRING: _text,
     AvpType.TIME: _time,
 }
 
@@ -180,7 +193,8 @@ class Reader:
     """Collects the attributes of one request."""
 
     def __init__(self) -> None:
-        self.values: dict[str, list[str]] = {}
+        self.attributes: dict[str, str] = {}
+        self.called: dict[str, str] = {}
         self.ids: list[Avp] = []
         self.ignored_avps = 0
 
@@ -205,15 +219,13 @@ class Reader:
 
     def service(self) -> Service:
         """What was read. The called party is a field of its own, and no attribute besides."""
-        values = self.values
-        called = next((name for name in CALLED if values.get(name, [""])[0]), "")
-        party = values[called][0] if called else ""
-        if called and len(values[called]) == 1:
-            del values[called]
-        attributes = {name: ",".join(dict.fromkeys(parts)) for name, parts in values.items()}
-        return Service(
-            attributes, party, attributes.get("role_of_node") == str(TERMINATING_ROLE), self.ids, self.ignored_avps
-        )
+        attributes = self.attributes
+        party = next((self.called[name] for name in CALLED if self.called.get(name)), "")
+        for name, value in self.called.items():
+            if attributes[name] == value == party:
+                del attributes[name]
+        terminating = attributes.get("role_of_node") == str(TERMINATING_ROLE)
+        return Service(attributes, party, terminating, self.ids, self.ignored_avps)
 
     def _read(self, avps: Sequence[Avp], table: Table, depth: int) -> None:
         for avp in avps:
@@ -235,11 +247,14 @@ class Reader:
     def _add(self, avp: Avp, name: str, decode: Decoder) -> None:
         try:
             value = decode(avp)
-        except PeerError:
+        except (PeerError, ValueError):
             value = avp.data.hex()
         if "\0" in value:  # which is no text to any database
             value = avp.data.hex()
-        self.values.setdefault(name, []).append(value)
+        earlier = self.attributes.get(name)
+        self.attributes[name] = value if earlier is None else f"{earlier},{value}"
+        if name in CALLED:
+            self.called.setdefault(name, value)
 
     def _read_equipment(self, avp: Avp, depth: int) -> None:
         """User-Equipment-Info, or its Extension (RFC 8506 8.49, 8.53)."""

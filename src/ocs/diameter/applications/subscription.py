@@ -102,14 +102,14 @@ def identities(kind: str, data: str, order: Order) -> list[tuple[int, str]]:
     whose user part is a number names that number as well.
     """
     text = data.strip(" \t\r\n\0")
+    if not text or "\0" in text:
+        return []
     scheme = text[:5].lower()
     if scheme.startswith(("sip:", "sips:")) or (kind == "sip" and "@" in text):
         return _sip(text, order)
     if kind in ("msisdn", "sip") or scheme.startswith("tel:"):
         number = _number(text, order)
         return [(order.rank["msisdn"], f"msisdn:{number}")] if number else []
-    if not text:
-        return []
     if kind == "nai":
         user, at, realm = text.rpartition("@")
         text = f"{user}{at}{realm.lower()}"

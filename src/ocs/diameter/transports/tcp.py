@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from ipaddress import IPv4Address, IPv6Address
-from typing import Final
+from typing import Final, cast
 
 from ocs.diameter.admission import plain_address
 from ocs.diameter.errors import FramingLost
@@ -45,7 +45,7 @@ class TcpLink(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Connected; the addresses are kept, since a closed socket has none."""
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast("asyncio.Transport", transport)  # uvloop's is none by name
         remote = transport.get_extra_info("peername")
         local = transport.get_extra_info("sockname")
         if not remote or not local:

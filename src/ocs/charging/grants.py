@@ -1,0 +1,141 @@
+"""A grant: by policy what the balances allow, with what it may cost held."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import msgspec
+
+from ocs.balances.choice import Choice
+from ocs.balances.cover import State
+from ocs.balances.reserve import Reserved, release, reserve
+from ocs.charging.groups import GRANULARITY, refuse
+from ocs.charging.payer import Payer
+from ocs.charging.policy import ServicePolicy
+from ocs.charging.requests import FinalAction, FinalUnit, GroupAnswer, Result, Units
+from ocs.charging.session import Group, Hold, Segment
+from ocs.rating.prices import Rate
+from ocs.rating.units import MEASURE_OF_KIND, NS_PER_S, Measure
+
+FALLBACK_SLICE: Final = {Measure.TIME: 600 * NS_PER_S, Measure.OCTETS: 10 * 1_048_576, Measure.EVENTS: 1}
+"""Granted where a service is priced in another measure than its own, for which its policy has no words."""
+
+FALLBACK_MAXIMUM: Final = {Measure.TIME: 86_400 * NS_PER_S, Measure.OCTETS: 1_073_741_824, Measure.EVENTS: 1_000}
+"""The most that a client's wish gets there: a Validity-Time has to be as long, and is a 32-bit number of seconds."""
+
+
+class Ahead(NamedTuple):
+    """What lies ahead within the validity of a grant: the segments to hold for, when the price changes, and the most
+    that the validity may be."""
+
+    states: tuple[State, ...]
+    change_at_ns: int | None
+    validity_max_s: int | None
+
+
+def wanted_amount(asked: Units, measure: Measure, rate: Rate, policy: ServicePolicy) -> int:
+    """What policy grants where credit is no question, in base units of `measure`."""
+    wish = asked.get(measure) or 0
+    if measure is not MEASURE_OF_KIND[policy.kind]:
+        return min(wish, FALLBACK_MAXIMUM[measure]) or FALLBACK_SLICE[measure]
+    limits = policy.grant
+    if measure is Measure.OCTETS:
+        if rate.free:
+            return limits.maximum
+        return min(max(wish, limits.minimum), limits.maximum) if wish else limits.slice
+    return min(wish or limits.slice, limits.maximum)
+
+
+def grant(
+    group: Group, asked: Units, payer: Payer, *, fee_charged: bool, now_ns: int, at_ns: int
+) -> tuple[Group, GroupAnswer]:
+    """Grant by policy what the balances allow at `at_ns`, and hold what it may cost.
+
+    Credit that is short ends with a Final-Unit-Indication only where nobody else holds any of it: otherwise it may
+    come back, and a small slice for a short time is granted instead.
+    """
+    segment = group.segment
+    assert segment is not None
+    assert not group.holds
+    if asked.measure() is not None and asked.get(group.measure) is None:
+        return group, refuse(group, "no_rate")
+    policy, limits = payer.policy, payer.policy.grant
+    choice = payer.choice(segment.rate, group.measure, at_ns)
+    ahead = _look_ahead(group, segment, payer, choice, fee_charged=fee_charged, at_ns=at_ns)
+    wanted = wanted_amount(asked, group.measure, segment.rate, policy)
+    if ahead.validity_max_s is not None and group.measure is Measure.TIME:
+        wanted = min(wanted, max(1, ahead.validity_max_s) * NS_PER_S)
+    granularity = GRANULARITY[group.measure]
+    contended = any([payer.book.held(balance.id) for balances in choice for balance in balances])
+    held = reserve(payer.book, choice, ahead.states, wanted, granularity)
+    validity_time_s = limits.validity_time_s
+    final_unit: FinalUnit | None = None
+    if held.amount < wanted:
+        if not contended:
+            final_unit = policy.final_unit
+        else:
+            validity_time_s = limits.contended_validity_time_s
+            if held.amount > limits.contended_slice:
+                release(payer.book, held.holds)
+                held = reserve(payer.book, choice, ahead.states, limits.contended_slice, granularity)
+    if not held.amount:
+        if final_unit is None or final_unit.action is FinalAction.TERMINATE:
+            return group, refuse(group, held.short or "no_credit")
+        return group, GroupAnswer(
+            group.rating_group, group.service_id, Result.SUCCESS, group.measure, 0, final_unit=final_unit
+        )
+    if group.measure is Measure.TIME:
+        # A quota of time must not run out of validity while it is being used.
+        validity_time_s = max(validity_time_s, held.amount // NS_PER_S + limits.grace_s)
+    if ahead.validity_max_s is not None:
+        validity_time_s = max(1, min(validity_time_s, ahead.validity_max_s))
+    return _granted(group, held, validity_time_s, final_unit, ahead, policy, now_ns)
+
+
+def _look_ahead(
+    group: Group, segment: Segment, payer: Payer, choice: Choice, *, fee_charged: bool, at_ns: int
+) -> Ahead:
+    """One change of price can be told to the client; before the second one, or before there is none, it has to ask."""
+    now = payer.state(group, segment, choice, at_ns, fee_charged=fee_charged)
+    change_ns = segment.until_ns
+    horizon_ns = at_ns + (payer.policy.grant.validity_time_s + payer.policy.grant.grace_s) * NS_PER_S
+    if change_ns is None or change_ns >= horizon_ns:
+        return Ahead((now,), None, None)
+    to_change_s = (change_ns - at_ns) // NS_PER_S
+    following = payer.segment(payer.find_rate(group.rating_group, change_ns), group)
+    if following is None:
+        return Ahead((now,), None, to_change_s)
+    after = payer.state(group, following, choice, change_ns, fee_charged=fee_charged)
+    second_s = None if following.until_ns is None else (following.until_ns - at_ns) // NS_PER_S
+    return Ahead((now, after), change_ns, second_s)
+
+
+def _granted(
+    group: Group,
+    held: Reserved,
+    validity_time_s: int,
+    final_unit: FinalUnit | None,
+    ahead: Ahead,
+    policy: ServicePolicy,
+    now_ns: int,
+) -> tuple[Group, GroupAnswer]:
+    valid_until_ns = now_ns + validity_time_s * NS_PER_S
+    change_ns = ahead.change_at_ns if ahead.change_at_ns is not None and ahead.change_at_ns < valid_until_ns else None
+    after = msgspec.structs.replace(
+        group,
+        holds=tuple([Hold(balance_id, amount) for balance_id, amount in held.holds]),
+        granted=held.amount,
+        valid_until_ns=valid_until_ns,
+        hold_until_ns=valid_until_ns + policy.grant.grace_s * NS_PER_S,
+        change_at_ns=change_ns or 0,
+    )
+    return after, GroupAnswer(
+        group.rating_group,
+        group.service_id,
+        Result.SUCCESS,
+        group.measure,
+        held.amount,
+        validity_time_s,
+        final_unit,
+        tariff_change_at_ns=change_ns,
+    )

@@ -1,0 +1,116 @@
+"""Who pays at what price: the lookups of one decision, over the working copy of its accounts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from ocs.balances.account import Account, Balance
+from ocs.balances.book import Book
+from ocs.balances.choice import Choice, Event, choose
+from ocs.balances.cover import Meter, State, subjects_of
+from ocs.charging import house
+from ocs.charging.policy import ServicePolicy
+from ocs.charging.session import Group, Segment, Session
+from ocs.rating.prices import Rate
+from ocs.rating.tariff import Found, NotFound, Tariff, find_rate
+from ocs.rating.units import MEASURE_OF_KIND, Kind, Measure
+
+NOTHING = Choice((), ())
+
+
+class Payer:
+    """Lives inside one pure call."""
+
+    def __init__(
+        self,
+        account: Account,
+        others: Sequence[Account],
+        session: Session,
+        tariff: Tariff,
+        policy: ServicePolicy,
+    ) -> None:
+        self.book = Book(account, others)
+        self.account = account
+        self.tariff = tariff
+        self.policy = policy
+        self._others = others
+        self._session = session
+        self._choices: dict[int, Choice] = {}
+
+    def find_rate(self, rating_group: int | None, at_ns: int) -> Found | NotFound:
+        """The rate of a rating group of the session at a time."""
+        measure = MEASURE_OF_KIND[self.policy.kind]
+        if self.account.id == house.HOUSE_ACCOUNT:
+            tariff = self.tariff.at(at_ns)
+            destination_id, prefix = house.house_destination(self._session.called, tariff) or (house.FREE, "")
+            return house.free(destination_id, prefix, measure, tariff.version)
+        if self._session.terminating:
+            return house.free(house.TERMINATING, "", measure, self.tariff.at(at_ns).version)
+        return self._rate_of(self.account.plan, rating_group, at_ns)
+
+    def segment(self, found: Found | NotFound, group: Group) -> Segment | None:
+        """A segment that begins now, None where there is no rate for what the group counts."""
+        found = for_measure(found, group.measure)
+        if isinstance(found, NotFound):
+            return None
+        meter = Meter(found.rate, start=group.position)
+        return Segment(found.version, found.destination_id, found.prefix, (meter,), until_ns=found.until_ns)
+
+    def choice(self, rate: Rate, measure: Measure, at_ns: int) -> Choice:
+        """The balances for usage of a rate: none for one that is free, no minutes for octets."""
+        if rate.free:
+            return NOTHING
+        choice = self._choices.get(at_ns)
+        if choice is None:
+            event = Event(self.policy.kind, self.policy.name, self._session.called, at_ns)
+            choice = choose(self.account, event, self.tariff.at(at_ns), self._others)
+            if self.account.allow_negative:
+                choice = self._with_debtor(choice)
+            self._choices[at_ns] = choice
+        if all([_pays(balance, measure) for balance in choice.units]):
+            return choice
+        return Choice(tuple([balance for balance in choice.units if _pays(balance, measure)]), choice.money)
+
+    def state(self, group: Group, segment: Segment, choice: Choice, at_ns: int, *, fee_charged: bool) -> State:
+        """Where the group's segment stands. The connect fee is due once per session, or per group if the rate says."""
+        rate = segment.rate
+        charged = group.fee_charged if rate.fee_per_group else fee_charged
+        subjects = subjects_of(choice)
+        return State(
+            segment.meters,
+            segment.sliced,
+            group.position,
+            0 if charged else rate.connect_fee_nanos,
+            group.spent_nanos,
+            tuple([(subject, self._subject_rate(subject, group, at_ns)) for subject in subjects]) if subjects else (),
+            self.policy.name,
+        )
+
+    def _subject_rate(self, subject: str, group: Group, at_ns: int) -> Rate | None:
+        found = for_measure(self._rate_of(subject, group.rating_group, at_ns), group.measure)
+        return None if isinstance(found, NotFound) else found.rate
+
+    def _rate_of(self, subject: str, rating_group: int | None, at_ns: int) -> Found | NotFound:
+        number = self.policy.default_rating_group if rating_group is None else rating_group
+        return find_rate(self.tariff, subject, self.policy.name, number, self._session.called, at_ns)
+
+    def _with_debtor(self, choice: Choice) -> Choice:
+        """An account that may be negative always has a balance to charge, after all others."""
+        debtor = self.book.debtor(())
+        money = tuple([balance for balance in choice.money if balance.id != debtor])
+        last = msgspec.structs.replace(self.book.balance(debtor), blocker=False)
+        return Choice(choice.units, (*money, last))
+
+
+def for_measure(found: Found | NotFound, measure: Measure) -> Found | NotFound:
+    """What was found, unless it cannot price usage counted in `measure`: a price per MiB says nothing of seconds."""
+    if isinstance(found, Found) and (found.rate.price_nanos or found.rate.tiers) and found.rate.measure is not measure:
+        return NotFound("no_rate")
+    return found
+
+
+def _pays(balance: Balance, measure: Measure) -> bool:
+    """Whether units of the balance are those of the usage; generic ones are whatever they are used for."""
+    return balance.kind is Kind.GENERIC or MEASURE_OF_KIND[balance.kind] is measure

@@ -1,0 +1,152 @@
+"""A report of usage: debited segment by segment, each part at the price of its time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from ocs.balances.reserve import debit, release
+from ocs.charging.payer import Payer
+from ocs.charging.requests import Units
+from ocs.charging.session import Group
+from ocs.charging.usage_times import Stretch, answered_at, stretches
+from ocs.limits import SEGMENTS_PER_REPORT_MAX
+from ocs.rating.units import Measure
+
+Cut = Callable[[Group], Group]
+"""Writes the CDR of a group up to here, and gives the group back with its sums at zero."""
+
+
+class Reported(NamedTuple):
+    """A group after a report, and what the report did: sums for the journal and the counters.
+
+    fee_charged: the connect fee of the session (not one per group) was charged with it. taken: off each balance.
+    """
+
+    group: Group
+    usage: int
+    cost_nanos: int
+    overdraft_nanos: int
+    fee_charged: bool
+    taken: dict[str, int]
+    notes: tuple[str, ...]
+
+
+class _Report:
+    """Lives inside one call of `report`."""
+
+    def __init__(self, group: Group, payer: Payer, cut: Cut, *, fee_charged: bool) -> None:
+        self.group = group
+        self.payer = payer
+        self.cut = cut
+        self.fee_charged = fee_charged
+        self.session_fee = False
+        self.own = {hold.balance_id: hold.amount for hold in group.holds}
+        self.cost_nanos = 0
+        self.overdraft_nanos = 0
+        self.taken: dict[str, int] = {}
+        self.notes: set[str] = set()
+
+    def debit(self, stretch: Stretch) -> None:
+        """Debit a stretch of usage, cut where another rate takes over."""
+        for _ in range(SEGMENTS_PER_REPORT_MAX):
+            self._at(stretch.from_ns)
+            segment = self.group.segment
+            until_ns = None if segment is None else segment.until_ns
+            amount = stretch.until(until_ns)
+            self._debit(amount, stretch.from_ns)
+            if amount == stretch.amount or until_ns is None:
+                return
+            stretch = stretch.after(amount, until_ns)
+        self._debit(stretch.amount, stretch.from_ns)
+
+    def _at(self, at_ns: int) -> None:
+        """Begin another segment where the one that stands is over."""
+        segment = self.group.segment
+        if segment is None or segment.until_ns is None or at_ns < segment.until_ns:
+            return
+        found = self.payer.find_rate(self.group.rating_group, at_ns)
+        begun = self.payer.segment(found, self.group)
+        if begun is not None and begun.tariff_version != segment.tariff_version and self.group.usage:
+            self.group = self.cut(self.group)
+        self.group = msgspec.structs.replace(self.group, segment=begun)
+
+    def _debit(self, amount: int, at_ns: int) -> None:
+        group, segment = self.group, self.group.segment
+        if segment is None:
+            if amount:
+                self.notes.add("unrated_usage")
+            self.group = msgspec.structs.replace(
+                group, usage=group.usage + amount, unrated=group.unrated + amount, position=group.position + amount
+            )
+            return
+        choice = self.payer.choice(segment.rate, group.measure, at_ns)
+        state = self.payer.state(group, segment, choice, at_ns, fee_charged=self.fee_charged)
+        done = debit(self.payer.book, choice, state, amount, self.own)
+        if done.fee_nanos and not segment.rate.fee_per_group:
+            self.fee_charged = self.session_fee = True
+        self.cost_nanos += done.cost_nanos
+        self.overdraft_nanos += done.overdraft_nanos
+        for balance_id, part in done.taken.items():
+            self.taken[balance_id] = self.taken.get(balance_id, 0) + part
+        self.group = msgspec.structs.replace(
+            group,
+            segment=msgspec.structs.replace(segment, meters=done.state.meters, sliced=done.state.sliced),
+            usage=group.usage + amount,
+            unit_usage=group.unit_usage + done.by_units,
+            cost_nanos=group.cost_nanos + done.cost_nanos,
+            position=group.position + amount,
+            spent_nanos=done.state.spent_nanos,
+            fee_charged=group.fee_charged or bool(done.fee_nanos),
+        )
+
+
+def report(
+    group: Group,
+    payer: Payer,
+    used: Sequence[Units],
+    usage: int,
+    cut: Cut,
+    *,
+    fee_charged: bool,
+    opened_at_ns: int,
+    now_ns: int,
+    plausible: int | None,
+) -> Reported:
+    """Debit what was used and give back the rest of what the group held.
+
+    plausible: the most that can have been used by the clock, None where that is unknown: what is beyond is taken for
+    a client's fault, and only what was granted is debited.
+    """
+    work = _Report(group, payer, cut, fee_charged=fee_charged)
+    if plausible is not None and usage > plausible:
+        usage = min(usage, group.granted)
+        work.notes.add("implausible_usage")
+    overrun = max(0, usage - group.granted) if group.granted else 0
+    if overrun:
+        work.notes.add("overrun")
+    release(payer.book, work.own.items())
+    for stretch in stretches(group, used, usage, opened_at_ns, now_ns):
+        work.debit(stretch)
+    if work.overdraft_nanos:
+        work.notes.add("overdraft")
+    after = msgspec.structs.replace(
+        work.group,
+        holds=(),
+        granted=0,
+        valid_until_ns=0,
+        hold_until_ns=0,
+        change_at_ns=0,
+        overrun=work.group.overrun + overrun,
+        answered_at_ns=(
+            answered_at(group, usage, opened_at_ns, now_ns)
+            if usage and group.measure is Measure.TIME
+            else group.answered_at_ns
+        ),
+        last_at_ns=now_ns if usage else group.last_at_ns,
+    )
+    return Reported(
+        after, usage, work.cost_nanos, work.overdraft_nanos, work.session_fee, work.taken, tuple(sorted(work.notes))
+    )
