@@ -11,6 +11,7 @@ from ocs.charging.session import SessionState
 from ocs.rating.units import NS_PER_S, Kind
 from tests.charging.world import (
     AUD,
+    DATA,
     INITIAL,
     MIB,
     MIN,
@@ -264,13 +265,15 @@ def test_sub_sessions_are_kept_apart() -> None:
 def test_a_new_tariff_prices_what_is_granted_after_it_and_leaves_the_closed_segment_alone() -> None:
     world = World(money(10 * AUD))
     world.send(request(INITIAL, 0, group(ask=ANY)))
-    dearer = msgspec.structs.replace(tariff().plans["standard"].services["data"].by_group[100].find("")[1].rate)  # type: ignore[index]
-    world.tariff = tariff("v2", msgspec.structs.replace(dearer, price_nanos=AUD))
+    world.tariff = tariff("v2", msgspec.structs.replace(DATA, price_nanos=AUD))
     world.send(request(UPDATE, 1, group(ask=ANY, used=[octets(MIB)])))
     assert 10 * AUD - world.balance().value == AUD // 100
     world.send(request(TERMINATION, 2, group(used=[octets(MIB)])))
     assert 10 * AUD - world.balance().value == AUD // 100 + AUD
-    assert world.cdrs[0].tariff_version == "v2"
+    assert [(cdr.tariff_version, cdr.cost_nanos, cdr.cause) for cdr in world.cdrs] == [
+        ("v1", AUD // 100, "tariff_change"),
+        ("v2", AUD, "normal"),
+    ]
 
 
 def test_the_called_party_of_a_terminating_leg_pays_nothing() -> None:

@@ -111,12 +111,6 @@ def _require(account: Account, balance_id: str) -> Balance:
     raise AdjustError(f"account {account.id} has no balance {balance_id}")
 
 
-def _check_terms(balance: Balance) -> None:
-    """What was delivered beyond all credit is owed in money, whatever it was."""
-    if balance.id == DEFAULT_BALANCE and balance.kind is not Kind.MONETARY:
-        raise AdjustError(f"balance {balance.id} takes debts: it is {Kind.MONETARY.value}, not {balance.kind.value}")
-
-
 def _close(account: Account, book: Book, kind: str, now_ns: int, by: str, reason: str) -> tuple[Account, Entry]:
     own = book.close()[0]
     after = msgspec.structs.replace(account, version=account.version + 1, balances=own.account.balances)
