@@ -167,10 +167,11 @@ def _parts(payer: Payer, group: Group, call: Call) -> list[tuple[int, int, Segme
     parts: list[tuple[int, int, Segment | NotFound]] = []
     for _ in range(SEGMENTS_PER_REPORT_MAX):
         found = for_measure(payer.find_rate(call.rating_group, stretch.from_ns), group.measure)
-        segment = payer.segment(found, group)
         until_ns = found.until_ns
         usage = stretch.until(until_ns)
-        parts.append((stretch.from_ns, usage, found if isinstance(found, NotFound) or segment is None else segment))
+        segment = found if isinstance(found, NotFound) else payer.segment(found, group)
+        assert segment is not None
+        parts.append((stretch.from_ns, usage, segment))
         if usage == stretch.amount or until_ns is None:
             break
         group = msgspec.structs.replace(group, position=group.position + usage)
