@@ -332,7 +332,7 @@ def test_all_problems_come_in_one_run_by_file_and_line(tmp_path):
         "subscribers.yaml:7:41",
         "subscribers.yaml:9:35",
         "subscribers.yaml:11:10",
-        "tariffs/a.yaml:4:29",
+        "tariffs/a.yaml:4:30",
         "tariffs/a.yaml:9:26",
         "tariffs/a.yaml:14:23",
         "tariffs/b.yaml:3:1:",
