@@ -182,7 +182,7 @@ TARIFFS = [
         T,
         "[614]",
         "[614, ¦0062]",
-        "destinations.au-mobile.prefixes[1]: the prefix 0062 never matches: the international prefix 00 is stripped, "
+        "destinations.au-mobile.prefixes[1]: the prefix 0062 never matches: numbers that begin so become 62..., "
         "expected the country code first, write 62",
     ),
     Case(
@@ -456,6 +456,12 @@ SERVERS = [
         "store:",
         "numbering: {national_prefix: ¦+0}\nstore:",
         'numbering.national_prefix: "+0" is not a dialling prefix, expected 0 to 5 digits',
+    ),
+    Case(
+        S,
+        "store:",
+        "numbering: ¦{national_prefix: 0}\nstore:",
+        "numbering: national_prefix and country_code have a meaning only together, expected both",
     ),
     Case(
         S,

@@ -365,6 +365,12 @@ def test_a_prefix_with_two_rates_names_both_places(tmp_path):
     ]
 
 
+def test_a_prefix_as_it_is_dialled_at_home_never_matches(tmp_path):
+    server = SERVER + "numbering: {national_prefix: 0, country_code: 61}\n"
+    _, found = loaded(tmp_path, {**edited("tariffs/a.yaml", "[614]", "[04]"), "server.yaml": server})
+    assert [(each.path, each.hint) for each in found] == [("destinations.au-mobile.prefixes[0]", "write 614")]
+
+
 def test_destinations_may_share_prefixes_where_no_plan_sells_both(tmp_path):
     text = TARIFF.replace("destinations:\n", "destinations:\n  australia: {prefixes: [61, 612, 614]}\n")
     assert "australia" in sound(tmp_path, {**FILES, "tariffs/a.yaml": text}).tariff.destinations
