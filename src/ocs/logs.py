@@ -18,14 +18,14 @@ SUBSCRIBER_KEYS: Final = frozenset(
 )
 """Keys whose values name people; everything else is logged as it is."""
 
-_DIGITS: Final = re.compile(r"\d{7,}")
+_DIGITS: Final = re.compile(r"\d{8,}")
 _HEAD, _TAIL = 5, 2
 
 
 def mask(text: str) -> str:
     """Digits of numbers hidden but for the first five and the last two: "msisdn:491700000001" -> "msisdn:49170*****01".
 
-    Enough to tell the network and to compare two lines; runs of fewer than seven digits stay (112, rating groups).
+    Enough to tell the network and to compare two lines; runs of fewer than eight digits stay (112, rating groups).
     """
     return _DIGITS.sub(lambda m: m[0][:_HEAD] + "*" * (len(m[0]) - _HEAD - _TAIL) + m[0][-_TAIL:], text)
 

@@ -31,6 +31,12 @@ def reported_seconds(capture) -> tuple[list[str], int]:
     return list(values(requests, "diameter.CC-Request-Type")), sum(map(int, values(used, "diameter.CC-Time")))
 
 
+def initial_results(capture) -> list[str]:
+    """The Result-Codes of the answers to INITIAL requests; that of the command comes before those of its groups."""
+    initial = "diameter.cmd.code == 272 && diameter.flags.request == 0 && diameter.CC-Request-Type == 1"
+    return [row[0].split(",")[0] for row in capture.fields(initial, "diameter.Result-Code")]
+
+
 def call_cdr(ocs, account: str):
     ocs.wait_for(f"a CDR of {account}", lambda: ocs.cdrs(account))
     (cdr,) = ocs.cdrs(account)
@@ -73,8 +79,7 @@ def test_call_without_credit_is_refused(switch, namespace, ocs, capture, tmp_pat
     capture.close()
     assert ["402"] in capture.fields("sip.Status-Code", "sip.Status-Code")
     assert ["200"] not in capture.fields("sip.Status-Code", "sip.Status-Code")
-    initial = "diameter.cmd.code == 272 && diameter.flags.request == 0 && diameter.CC-Request-Type == 1"
-    assert capture.fields(initial, "diameter.Result-Code") == [["4012"]]
+    assert initial_results(capture) == ["4012"]
     assert ocs.balances("demo-empty") == {}
 
 
@@ -83,6 +88,5 @@ def test_emergency_call_needs_no_credit(switch, namespace, ocs, capture, tmp_pat
     place_call(namespace, tmp_path, "491700000003", "112", 2_000)
     capture.close()
     assert ["200"] in capture.fields("sip.Status-Code", "sip.Status-Code")
-    initial = "diameter.cmd.code == 272 && diameter.flags.request == 0 && diameter.CC-Request-Type == 1"
-    assert capture.fields(initial, "diameter.Result-Code") == [["2001,2001"]]
+    assert initial_results(capture) == ["2001"]
     assert ocs.balances("demo-empty") == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Iterable
 from difflib import get_close_matches
 from enum import Enum
@@ -12,7 +13,7 @@ import msgspec
 DIAGNOSTICS_MAX: Final = 1_000
 """Problems kept of one run; more than that are one mistake repeated."""
 
-_OPTIONS_COMPARED_MAX: Final = 2_000
+_OPTIONS_COMPARED_MAX: Final = 200
 
 
 class Severity(Enum):
@@ -86,9 +87,16 @@ class Problems:
 
 
 def did_you_mean(word: str, options: Iterable[str]) -> str:
-    """A hint that names the option nearest to `word`, "" where none is near."""
+    """A hint that names the option nearest to `word`, "" where none is near.
+
+    Of very many options only those are compared that stand around the word in the alphabet.
+    """
     near = [option for option in options if abs(len(option) - len(word)) <= 3]
-    matches = get_close_matches(word, near[:_OPTIONS_COMPARED_MAX], n=1, cutoff=0.6)
+    if len(near) > _OPTIONS_COMPARED_MAX:
+        near.sort()
+        middle = bisect(near, word)
+        near = near[max(0, middle - _OPTIONS_COMPARED_MAX // 2) : middle + _OPTIONS_COMPARED_MAX // 2]
+    matches = get_close_matches(word, near, n=1, cutoff=0.6)
     return f"did you mean {matches[0]}?" if matches else ""
 
 

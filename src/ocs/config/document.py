@@ -135,9 +135,10 @@ class _Tree:
 
     @property
     def root(self) -> Node:
-        if self._root is None:
+        root = self._root
+        if root is None or (isinstance(root, Scalar) and not root.text):
             raise _YamlError(0, 0, "is empty", "")
-        return self._root
+        return root
 
     def _take(self, event: yaml.Event) -> None:
         if isinstance(event, yaml.NodeEvent):
@@ -187,7 +188,9 @@ def _syntax_error(problem: yaml.MarkedYAMLError, text: str) -> _YamlError:
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     words = " ".join(part for part in (problem.context, problem.problem) if part)
     lines = text.split("\n")
-    written = lines[line - 1] if line <= len(lines) else ""
+    if line > len(lines):
+        line, column = len(lines), len(lines[-1]) + 1
+    written = lines[line - 1]
     hint = ""
     if "\t" in written[: len(written) - len(written.lstrip())]:
         column = written.index("\t") + 1
@@ -198,6 +201,6 @@ def _syntax_error(problem: yaml.MarkedYAMLError, text: str) -> _YamlError:
         hint = "look at the indentation, and put quotes around a text with a colon in it"
     elif "scanning a tag" in words:
         hint = _TAG_HINT
-    elif "cannot start any token" in words or "alias" in words:
+    elif "cannot start any token" in words or "alias" in words or "expected node content" in words:
         hint = "put quotes around a text that begins with a special character"
     return _YamlError(line, column, f"is not YAML: {words}", hint)

@@ -96,6 +96,7 @@ def _settings(
     server = compile_server(raw, problems)
     if problems.fatal or tariff is None or raw.identity is None or not raw.store or not raw.http or not raw.http.bind:
         return None
+    order = tuple(kind for kind, _ in raw.subscription_order) if raw.subscription_order else None
     return built(
         Settings,
         raw,
@@ -108,7 +109,7 @@ def _settings(
         http_port=raw.http.bind[1],
         tariff=tariff,
         subscribers=subscribers,
-        **({"subscription_order": tuple(each for each, _ in raw.subscription_order)} if raw.subscription_order else {}),
+        **({"subscription_order": order} if order else {}),
     )
 
 

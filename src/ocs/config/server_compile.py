@@ -38,8 +38,10 @@ class Server(msgspec.Struct, frozen=True):
 def compile_server(raw: RawServer, problems: Problems) -> Server:
     """Listeners, peers and services without errors; the others are left out and reported."""
     unique(raw.realms, "realm", problems)
-    unique(raw.subscription_order, "identity", problems)
+    unique(raw.subscription_order or (), "identity", problems)
     _unique_contexts(raw, problems)
+    if bool(raw.numbering.national_prefix) != bool(raw.numbering.country_code):
+        problems.error(raw.at("numbering"), "national_prefix and country_code have a meaning only together", "both")
     if "peers" in raw.given and not raw.peers:
         problems.warn(raw.at("peers"), "no peer is admitted", "at least one rule")
     services = {}

@@ -110,7 +110,7 @@ class RawServer(Raw, frozen=True, kw_only=True):
     listeners: tuple[RawListener, ...] = ()
     peers: tuple[RawPeer, ...] = ()
     numbering: Numbering = Numbering()
-    subscription_order: tuple[Located[str], ...] = ()
+    subscription_order: tuple[Located[str], ...] | None = None
     services: Mapping[str, Entry[RawService]] = {}
     store: RawStore | None = None
     http: RawHttp | None = None

@@ -17,7 +17,7 @@ from ocs.config.rate_compile import compile_rate
 from ocs.config.schema import Entry
 from ocs.config.tariff_file import Rates, RawDestination, RawServicePlan, RawTariff
 from ocs.rating.destinations import ANY, Destination, PrefixTable
-from ocs.rating.numbers import Numbering
+from ocs.rating.numbers import Numbering, international
 from ocs.rating.tariff import Plan, PricedDestination, RateTable, ServicePlan, Tariff
 from ocs.rating.units import MEASURE_OF_KIND, Kind
 
@@ -105,14 +105,14 @@ class _Compiler:
     def _prefixes(self, entry: Entry[RawDestination]) -> Iterator[tuple[str, Place]]:
         """The prefixes of a destination, each once."""
         found: dict[str, Place] = {}
-        outbound = self.numbering.international_prefix
         for prefix, place in entry.value.prefixes if entry.value else ():
             if prefix in found:
                 self.problems.error(place, f"the prefix {prefix} is given twice, first in {found[prefix]}")
                 continue
-            if outbound and prefix.startswith(outbound):
-                message = f"the prefix {prefix} never matches: the international prefix {outbound} is stripped"
-                self.problems.error(place, message, "the country code first", f"write {prefix[len(outbound) :]}")
+            changed = international(prefix, self.numbering)
+            if changed != prefix:
+                message = f"the prefix {prefix} never matches: numbers that begin so become {changed}..."
+                self.problems.error(place, message, "the country code first", f"write {changed}" if changed else "")
             if entry.value and entry.value.free and len(prefix) < 3:
                 self.problems.warn(place, f"all numbers that begin with {prefix} are free for everybody")
             found[prefix] = place

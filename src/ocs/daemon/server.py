@@ -18,6 +18,7 @@ from ocs.daemon.binding import CannotListen, bind_tcp, explain
 from ocs.daemon.commands import DispatchedCommands
 from ocs.daemon.first_start import open_accounts
 from ocs.daemon.reloading import reload_folder
+from ocs.daemon.timers import Timers
 from ocs.daemon.watching import Watch
 from ocs.diameter.applications.credit_control import CreditControl
 from ocs.diameter.applications.observers import Refusal
@@ -28,6 +29,7 @@ from ocs.store.choose import store_of
 from ocs.store.dispatcher import Dispatcher
 from ocs.store.interface import StoreDown
 from ocs.store.spool import Spool
+from ocs.store.supervisor import Supervisor
 
 STORE_PROBE_TIMEOUT_S: Final = 1
 
@@ -47,6 +49,16 @@ class OcsServer:
         self.commands = DispatchedCommands(self.dispatcher)
         self.credit_control = CreditControl(
             settings, self.dispatcher.charge, metrics.diameter, metrics.charging, log_refusal, time.time_ns
+        )
+        timers = Timers(lambda: self.settings, self.dispatcher)
+        self.supervisor = Supervisor(
+            self.store,
+            self.dispatcher,
+            timers.expire,
+            time.time_ns,
+            metrics,
+            spool=self.spool,
+            charge_spooled=timers.charge_spooled,
         )
         self.watch = Watch(self.store, metrics)
         self.node: Node | None = None
@@ -79,6 +91,7 @@ class OcsServer:
             await self.node.start()
         except OSError as error:
             raise _cannot_listen(error, settings) from error
+        self.supervisor.start()
         self.watch.start()
         self.http = HttpListener(make_app(self), bound)
         await self.http.start()
@@ -89,6 +102,7 @@ class OcsServer:
         self.metrics.draining()
         if self.node is not None:
             await self.node.drain()
+        await self.supervisor.stop()
         await self.dispatcher.drain()
         await self.close()
 

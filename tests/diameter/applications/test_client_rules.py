@@ -210,7 +210,6 @@ def test_an_initial_without_groups_is_answered_at_command_level():
     assert [avp.code for avp in answer.avps] == [263, 268, 264, 296, 258, 416, 415, 418, 427]
 
 
-@pytest.mark.conformance("B21")
 def test_groups_asked_for_one_by_one_in_updates_are_read():
     for number, rating_group in enumerate((1, 2, 3, 4, 5), start=1):
         request = read(builders.gateway(UPDATE, number, mscc(rsu(), rating_group=rating_group)))
@@ -245,7 +244,6 @@ def test_unknown_vendor_avps_without_the_m_bit_are_passed_over():
     assert request.groups[0].used == (Units(time_ns=12 * NS_PER_S),)
 
 
-@pytest.mark.conformance("B7")
 def test_a_termination_without_groups_is_read():
     request = read(builders.gateway(TERMINATION, 2))
     assert (request.type, request.groups) == (RequestType.TERMINATION, ())

@@ -6,7 +6,7 @@ from ocs.charging.requests import GroupRequest, Units
 from ocs.diameter.applications.containers import read_group
 from ocs.diameter.applications.credit_control_request import compile_rules, read_request
 from ocs.diameter.errors import PeerError
-from ocs.diameter.wire import decode_avps, decode_message
+from ocs.diameter.wire import decode_avps, decode_message, encode_avp
 from ocs.limits import GROUPS_PER_REQUEST_MAX, USAGE_MAX
 from ocs.rating.units import NS_PER_S
 from tests.diameter.applications.world import PEER, read, settings
@@ -85,8 +85,8 @@ def test_final_and_quota_holding_time_give_the_quota_back_wherever_they_stand(re
 
 
 def test_a_reason_of_another_vendor_is_no_reason():
-    (avp,) = decode_avps(mscc(usu(total(1)), b"", rating_group=1))
-    assert read_group(avp).final is False
+    reason = encode_avp(872, (2).to_bytes(4), 9)
+    assert group_of(mscc(usu(total(1), reason), reason, rating_group=1)).final is False
 
 
 @pytest.mark.conformance("B20")

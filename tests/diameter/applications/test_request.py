@@ -1,5 +1,6 @@
 """The command itself: its fields, what the peer's rule adds, and what is refused."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -88,11 +89,7 @@ def test_the_document_number_of_a_context(context, number):
 
 
 def test_a_context_of_ones_own_may_be_configured_in_full():
-    services = {
-        "data": SERVICES["data"].__class__(
-            "data", SERVICES["data"].kind, ("v1.gy@operator.example",), SERVICES["data"].grant
-        )
-    }
+    services = {"data": msgspec.structs.replace(SERVICES["data"], contexts=("v1.gy@operator.example",))}
     assert read(builders.gateway(context="V1.gy@operator.example"), services=services).service == "data"
 
 
@@ -137,6 +134,16 @@ SEEDS = [
 ]
 
 
+def outcome(data: bytes) -> str | int:
+    """The service of the request, or the Result-Code that it is refused with."""
+    try:
+        message = decode_message(data)
+        check_request(message)
+        return read_request(message, RULES, PEER).request.service
+    except PeerError as error:
+        return error.result_code
+
+
 @given(
     seed=st.sampled_from(SEEDS),
     changes=st.lists(st.tuples(st.integers(20, 1_200), st.integers(0, 255)), min_size=1, max_size=6),
@@ -145,11 +152,4 @@ def test_octets_gone_wrong_end_in_a_request_or_a_result_code(seed, changes):
     data = bytearray(seed)
     for place, octet in changes:
         data[20 + place % (len(data) - 20)] = octet
-    try:
-        message = decode_message(bytes(data))
-        check_request(message)
-        request = read_request(message, RULES, PEER).request
-    except PeerError as error:
-        assert 3000 < error.result_code < 6000
-    else:
-        assert request.service in SERVICES
+    assert outcome(bytes(data)) in (*SERVICES, 3008, 5001, 5004, 5005, 5007, 5008, 5009, 5014, 5031)

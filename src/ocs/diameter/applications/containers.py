@@ -19,7 +19,7 @@ from ocs.diameter.wire import Avp
 from ocs.limits import USAGE_MAX
 from ocs.rating.units import NS_PER_S
 
-# Reporting-Reason (TS 32.299 7.2.175): values after which the client holds no quota of the group any more.
+# Reporting-Reason (TS 32.299): values after which the client holds no quota of the group any more.
 QUOTA_HOLDING_TIME: Final = 1
 FINAL: Final = 2
 _GIVES_BACK: Final = (QUOTA_HOLDING_TIME, FINAL)
@@ -75,7 +75,7 @@ def read_command_units(requested: Avp | None, used: Sequence[Avp], service_id: i
 def read_units(container: Avp, depth: int) -> tuple[Units, bool]:
     """(units, whether the quota is given back) of a Requested- or Used-Service-Unit whose AVPs are at `depth`.
 
-    CC-Total-Octets counts where it is there, the sum of CC-Input- and CC-Output-Octets otherwise (TS 32.299 7.2:
+    CC-Total-Octets counts where it is there, the sum of CC-Input- and CC-Output-Octets otherwise (TS 32.299;
     gateways that send all three mean the same by them). Usage before and after a tariff change is in containers of
     its own.
     """

@@ -7,11 +7,10 @@ charges in order and durably (`Charge`); answers when that says that it is done.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
-from ocs.balances.account import Account
 from ocs.charging import engine, house
 from ocs.charging.outcome import Outcome
 from ocs.charging.policy import ServicePolicy
@@ -26,10 +25,13 @@ from ocs.diameter.applications.emergency import emergency_answer, is_emergency
 from ocs.diameter.applications.observers import ChargingCounts, Refusal, RequestCounts
 from ocs.diameter.errors import PeerError
 from ocs.diameter.wire import Message
-from ocs.rating.units import Measure
 
 APPLICATION_ID: Final = 4
 COMMAND: Final = 272
+
+
+Decide = Callable[[Any, Session | None], Outcome]
+"""The decision on a request, from its account (nothing here looks into that) and session."""
 
 
 class Charge(Protocol):
@@ -38,7 +40,7 @@ class Charge(Protocol):
     def __call__(
         self,
         request: ChargingRequest,
-        decide: Callable[[Account | None, Session | None], Outcome],
+        decide: Decide,
         render: Callable[[ChargingAnswer], bytes],
         done: Callable[[bytes], None],
         failed: Callable[[Result, str], None],
@@ -171,7 +173,7 @@ class Exchange:
         self.outcome: Outcome | None = None
         self.answer: ChargingAnswer | None = None
 
-    def decide(self, account: Account | None, session: Session | None) -> Outcome:
+    def decide(self, account: Any, session: Session | None) -> Outcome:
         """The decision of charging, on whatever state it is asked for."""
         self.outcome = engine.decide(
             account, session, self.request, self.setup.settings.tariff, self.policy, self.now_ns
@@ -213,12 +215,10 @@ class Exchange:
 
     def _count_units(self, answer: ChargingAnswer) -> None:
         charging, service = self.application.charging, self.request.service
-        for asked in self.request.groups:
-            for units in asked.used:
-                for measure in Measure:
-                    amount = units.get(measure)
-                    if amount:
-                        charging.used(service, measure.value, amount)
+        for asked, group in zip(self.request.groups, answer.groups, strict=False):
+            amount = sum(units.get(group.measure) or 0 for units in asked.used)
+            if amount:
+                charging.used(service, group.measure.value, amount)
         refused = False
         for group in answer.groups:
             if group.granted:

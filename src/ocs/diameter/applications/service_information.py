@@ -1,4 +1,4 @@
-"""Service-Information (TS 32.299 7.2.192) and other descriptions of a service: to attributes of a charging request.
+"""Service-Information (TS 32.299) and other descriptions of a service: to attributes of a charging request.
 
 Two tables say which AVPs are of interest, by the names of the dictionary; all others are passed over, the M bit or not.
 A value that cannot be read as its type never refuses a request: the attribute holds its octets in hexadecimal, and a
@@ -19,7 +19,7 @@ from ocs.diameter.wire import AVP_FLAG_MANDATORY, Avp
 
 Decoder = Callable[[Avp], str]
 
-TERMINATING_ROLE: Final = 1  # Role-Of-Node (TS 32.299 7.2.169)
+TERMINATING_ROLE: Final = 1  # Role-Of-Node (TS 32.299)
 
 
 def _of_type(avp_type: AvpType) -> Decoder:
@@ -257,7 +257,7 @@ class Reader:
             self.called.setdefault(name, value)
 
     def _read_equipment(self, avp: Avp, depth: int) -> None:
-        """User-Equipment-Info, or its Extension (RFC 8506 8.49, 8.53)."""
+        """User-Equipment-Info, or its Extension (RFC 8506 8.49, 8.52)."""
         name, value = "user_equipment", avp
         try:
             for child in avp.children(depth):

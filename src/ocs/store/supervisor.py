@@ -1,0 +1,135 @@
+"""The clock of the store: ends what its time has come for, forgets what is old, charges what was spooled."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+
+from ocs.balances.account import Account
+from ocs.charging.outcome import Outcome
+from ocs.charging.requests import Result
+from ocs.charging.session import Session
+from ocs.limits import FORGOTTEN_PER_ROUND_MAX, SUPERVISED_PER_ROUND_MAX
+from ocs.nms.metrics import Metrics
+from ocs.store.commands import Failed
+from ocs.store.dispatcher import Dispatcher
+from ocs.store.interface import DueSession, Store, StoreDown
+from ocs.store.spool import Spool, Spooled
+
+_log = structlog.get_logger()
+
+PERIOD_S: Final = 1.0
+BACKOFF_MAX_S: Final = 30.0
+
+Expire = Callable[[Account, Session, int], Outcome]
+"""What becomes of a session at a time (Unix nanoseconds); an Outcome without writes: nothing yet. Pure."""
+
+
+class Supervisor:
+    """Looks every `period_s` at what is due, more often while there is much, less often while the store is down.
+
+    spool, charge_spooled: what was answered without the store, and how it is charged now (`Failed` TOO_BUSY: later).
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        dispatcher: Dispatcher,
+        expire: Expire,
+        now_ns: Callable[[], int],
+        metrics: Metrics,
+        *,
+        spool: Spool | None = None,
+        charge_spooled: Callable[[Spooled], Awaitable[object]] | None = None,
+        period_s: float = PERIOD_S,
+    ) -> None:
+        self._store = store
+        self._dispatcher = dispatcher
+        self._expire = expire
+        self._now_ns = now_ns
+        self._metrics = metrics
+        self._spool = spool
+        self._charge_spooled = charge_spooled
+        self._period_s = period_s
+        self._task: asyncio.Task[None] | None = None
+        self._broken: set[DueSession] = set()
+
+    def start(self) -> None:
+        """Look from now on."""
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def stop(self) -> None:
+        """Look no more; what was begun is finished by the dispatcher."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+
+    async def _run(self) -> None:
+        pause_s = 0.0
+        while True:
+            await asyncio.sleep(pause_s)
+            try:
+                full = await self.round()
+            except (StoreDown, Failed) as error:
+                self._metrics.store.down()
+                pause_s = min(max(pause_s, self._period_s) * 2, BACKOFF_MAX_S)
+                _log.warning("supervision_waits", why=str(error), pause_s=pause_s)
+            except Exception:  # noqa: BLE001 - the clock goes on
+                _log.exception("supervision_failed")
+                pause_s = self._period_s
+            else:
+                pause_s = 0 if full else self._period_s
+
+    async def round(self) -> bool:
+        """Do what is due now; returns whether there may be more. StoreDown, or Failed TOO_BUSY, if it cannot be done.
+
+        What was spooled comes first: those calls are older than everything that waits for a timer.
+        """
+        if self._spool is not None and self._charge_spooled is not None and len(self._spool):
+            replayed = await self._spool.replay(self._charge_spooled)
+            if replayed:
+                _log.info("spool_replayed", requests=replayed, left=len(self._spool))
+        now_ns = self._now_ns()
+        expired = await self._expire_due(now_ns)
+        forgotten = await self._store.forget(now_ns, FORGOTTEN_PER_ROUND_MAX)
+        return expired >= SUPERVISED_PER_ROUND_MAX or forgotten >= FORGOTTEN_PER_ROUND_MAX
+
+    async def _expire_due(self, now_ns: int) -> int:
+        """Returns how many sessions were changed."""
+        due = await self._store.due(now_ns, SUPERVISED_PER_ROUND_MAX + len(self._broken))
+        wanted = [session for session in due if session not in self._broken]
+
+        def decide(account: Account | None, session: Session | None) -> Outcome:
+            if account is None or session is None:  # gone since it was listed
+                return Outcome()
+            return self._expire(account, session, now_ns)
+
+        runs = (self._dispatcher.run(one.account_id, one.session_key, decide) for one in wanted)
+        results = await asyncio.gather(*runs, return_exceptions=True)
+        changed = 0
+        busy: Failed | None = None
+        for session, result in zip(wanted, results, strict=True):
+            if isinstance(result, Outcome):
+                changed += bool(result.writes)
+                if "expired" in result.notes:
+                    self._metrics.charging.session_expired("idle")
+                elif result.writes:
+                    self._metrics.charging.session_expired("validity")
+            elif isinstance(result, Failed) and result.result is Result.TOO_BUSY:
+                busy = result
+            elif isinstance(result, Failed):
+                # A bug, or damaged state: it must not keep the others from their end, but it is tried again some day.
+                if len(self._broken) >= SUPERVISED_PER_ROUND_MAX:
+                    self._broken.clear()
+                self._broken.add(session)
+            else:
+                raise result
+        if busy is not None:
+            raise busy
+        return changed
