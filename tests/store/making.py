@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from ocs.balances.account import Account, Balance
+from ocs.balances.cover import Meter, Sliced
 from ocs.balances.journal import Entry, Posting
 from ocs.cdr.records import Cdr
 from ocs.charging.outcome import AccountWrite, Outcome
@@ -54,8 +55,9 @@ def session(
     number: int = 0,
 ) -> Session:
     """A session with something in every field."""
-    segment = Segment(Rate("data", Measure.OCTETS, 10_000_000, 1_048_576, 1_024), "v1", "*any", "", 308_400, 2_949_219)
-    group = Group(100, None, Measure.OCTETS, segment, (Hold(MAIN, 5), Hold("other", 6)), 1_048_576, 7, 8, 9)
+    meter = Meter(Rate("data", Measure.OCTETS, 10_000_000, 1_048_576, 1_024), "", 0, 308_400, 2_949_219)
+    segment = Segment("v1", "*any", "", (meter,), (Sliced(MAIN, 60, 90),), until_ns=7)
+    group = Group(100, None, Measure.OCTETS, segment, (Hold(MAIN, 5), Hold("other", 6)), 1_048_576, 8, 9)
     return Session(
         account_id=account_id,
         key=key,

@@ -68,7 +68,7 @@ class Balance(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def available(self) -> int:
-        """value - held."""
+        """Value - held."""
         return self.value - self.held
 
 

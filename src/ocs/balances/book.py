@@ -52,7 +52,7 @@ class Book:
         return self._stated[balance_id].value + (0 if change is None else change[0])
 
     def available(self, balance_id: str) -> int:
-        """value - held, after the changes so far; may be negative."""
+        """Value - held, after the changes so far; may be negative."""
         balance = self._stated[balance_id]
         change = self._changes.get(balance_id)
         return balance.available if change is None else balance.available + change[0] - change[1]

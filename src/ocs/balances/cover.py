@@ -171,9 +171,7 @@ def owed(state: State, usage: int) -> tuple[int, State]:
     after = msgspec.structs.replace(
         state,
         meters=(
-            msgspec.structs.replace(
-                meter, priced=meter.priced + usage, charged_nanos=meter.charged_nanos + due_nanos
-            ),
+            msgspec.structs.replace(meter, priced=meter.priced + usage, charged_nanos=meter.charged_nanos + due_nanos),
             *state.meters[1:],
         ),
         position=state.position + usage,
@@ -340,4 +338,3 @@ def _factor(balance: Balance, factor_id: str) -> Fraction | None:
 def subjects_of(choice: Choice) -> set[str]:
     """The rating subjects whose prices a walk needs."""
     return {balance.rating_subject for balances in choice for balance in balances if _is_priced(balance)}
-

@@ -151,6 +151,7 @@ def _debit_all(book: Book, covered: Covered, own: dict[str, int], taken: dict[st
 
 def _pay(book: Book, money: Sequence[Balance], own: dict[str, int], taken: dict[str, int], nanos: int) -> int:
     """Debit a fee from own holds, then from what is available, then as an overdraft; returns the overdraft."""
+
     def take(balance: Balance, budget: int) -> None:
         nonlocal nanos
         part = min(nanos, budget)

@@ -26,7 +26,8 @@ FALLBACK_MAXIMUM: Final = {Measure.TIME: 86_400 * NS_PER_S, Measure.OCTETS: 1_07
 
 class Ahead(NamedTuple):
     """What lies ahead within the validity of a grant: the segments to hold for, when the price changes, and the most
-    that the validity may be."""
+    that the validity may be.
+    """
 
     states: tuple[State, ...]
     change_at_ns: int | None

@@ -42,9 +42,7 @@ def answered_at(group: Group, usage: int, opened_at_ns: int, now_ns: int) -> int
     return group.answered_at_ns or max(opened_at_ns, now_ns - usage)
 
 
-def stretches(
-    group: Group, used: Sequence[Units], usage: int, opened_at_ns: int, now_ns: int
-) -> list[Stretch]:
+def stretches(group: Group, used: Sequence[Units], usage: int, opened_at_ns: int, now_ns: int) -> list[Stretch]:
     """The `usage` base units that `used` reports, in the order of time."""
     if group.measure is Measure.TIME:
         begin_ns = answered_at(group, usage, opened_at_ns, now_ns) + group.position

@@ -110,9 +110,7 @@ def max_usage(
         if covered.usage < usage:
             break
         fee_charged = True
-        group = msgspec.structs.replace(
-            group, position=group.position + usage, spent_nanos=covered.state.spent_nanos
-        )
+        group = msgspec.structs.replace(group, position=group.position + usage, spent_nanos=covered.state.spent_nanos)
     return payable
 
 
@@ -138,9 +136,7 @@ def charge(
         plausible=None,
     )
     accounts = tuple(closed.account for closed in payer.book.close())
-    return Charged(
-        accounts, done.usage, done.group.unit_usage, done.cost_nanos, done.overdraft_nanos, done.taken
-    )
+    return Charged(accounts, done.usage, done.group.unit_usage, done.cost_nanos, done.overdraft_nanos, done.taken)
 
 
 _FIELD = {Measure.TIME: "time_ns", Measure.OCTETS: "octets", Measure.EVENTS: "events"}

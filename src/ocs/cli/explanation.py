@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import msgspec
 
 from ocs.balances.account import Account, Balance
-from ocs.balances.choice import look
+from ocs.balances.choice import Event, look
 from ocs.charging import house
 from ocs.charging.engine import decide
 from ocs.charging.outcome import Outcome
@@ -168,7 +168,7 @@ def _steps(asked: Asked, account: Account | None, settings: Settings) -> Iterato
     if asked.service.kind is Kind.DATA or asked.rating_group is not None:
         default = " (the service's default)" if asked.rating_group is None else ""
         yield Step("rating group", f"{group}{default}")
-    found = find_rate(tariff, account.plan, asked.service.name, group, number)
+    found = find_rate(tariff, account.plan, asked.service.name, group, number, asked.at_ns)
     if not isinstance(found, Found):
         yield Step("rate", _NO_RATE[found.reason])
         return
@@ -179,7 +179,8 @@ def _steps(asked: Asked, account: Account | None, settings: Settings) -> Iterato
         yield Step("prefix", f"{prefix}: destination {found.destination_id}")
     yield from _rate_steps(found.rate, asked.usage, tariff.currency)
     if not found.rate.free:
-        for looked in look(account, asked.service.kind, number, tariff.destinations, asked.at_ns):
+        event = Event(asked.service.kind, asked.service.name, number, asked.at_ns)
+        for looked in look(account, event, tariff):
             yield Step("balance", _balance_text(looked.balance, looked.why_not, tariff.currency))
 
 

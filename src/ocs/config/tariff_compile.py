@@ -18,7 +18,7 @@ from ocs.config.schema import Entry
 from ocs.config.tariff_file import Rates, RawDestination, RawServicePlan, RawTariff
 from ocs.rating.destinations import ANY, Destination, PrefixTable
 from ocs.rating.numbers import Numbering, international
-from ocs.rating.tariff import Plan, PricedDestination, RateTable, ServicePlan, Tariff
+from ocs.rating.tariff import Plan, RateTable, ServicePlan, Tariff, Window
 from ocs.rating.units import MEASURE_OF_KIND, Kind
 
 T = TypeVar("T")
@@ -194,9 +194,9 @@ class _Compiler:
     # --- one table of rates ------------------------------------------------------------------------------------------
 
     def _table(self, where: str, rates: Rates, kind: Kind | None) -> RateTable:
-        by_prefix: dict[str, PricedDestination] = {}
+        by_prefix: dict[str, tuple[Window, ...]] = {}
         claimed: dict[str, str] = {}
-        default: PricedDestination | None = None
+        default: tuple[Window, ...] | None = None
         measure = MEASURE_OF_KIND[kind] if kind else None
         for destination, entry in rates.items():
             rate = None
@@ -204,14 +204,14 @@ class _Compiler:
                 rate_id = f"{where}/{destination}"
                 rate = compile_rate(entry.value, rate_id, measure, self.currency, self.problems)
             if destination == ANY:
-                default = PricedDestination(ANY, rate) if rate else None
+                default = (Window(ANY, rate),) if rate else None
                 continue
             for prefix in self._sold(destination, entry.place, kind):
                 if prefix in claimed:
                     self._contradiction(prefix, destination, claimed[prefix], where, entry.place)
                 claimed[prefix] = destination
                 if rate:
-                    by_prefix[prefix] = PricedDestination(destination, rate)
+                    by_prefix[prefix] = (Window(destination, rate),)
         self.dumped[where] = (default, by_prefix)
         return PrefixTable(by_prefix, default)
 

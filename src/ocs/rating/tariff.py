@@ -167,9 +167,7 @@ def _find(
     return found._replace(until_ns=_sooner(found.until_ns, until_ns))
 
 
-def _activation(
-    tariff: Tariff, subject: str, service: str, at_ns: int
-) -> tuple[Activation | None, int | None, str]:
+def _activation(tariff: Tariff, subject: str, service: str, at_ns: int) -> tuple[Activation | None, int | None, str]:
     """(what a subject has at a time, until when, what to call the lack of it); `*any` before its first activation."""
     until_ns = None
     known = False
