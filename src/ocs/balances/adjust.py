@@ -90,9 +90,9 @@ def remove_balance(account: Account, balance_id: str, now_ns: int, *, by: str, r
 
 
 def remove_expired(account: Account, now_ns: int, *, by: str, reason: str) -> tuple[Account, Entry] | None:
-    """Take expired balances off the account, those held by open sessions left until they are not; None if there is none.
+    """Take expired balances off the account; None if there is none to take.
 
-    A debt outlives its balance: one below zero stays.
+    One that open sessions hold stays until they are over. A debt outlives its balance: one below zero stays.
     """
     book = Book(account)
     for balance in account.balances:

@@ -63,7 +63,7 @@ def look(account: Account, event: Event, tariff: Tariff) -> list[Looked]:
 
 
 def choose(account: Account, event: Event, tariff: Tariff, others: Sequence[Account] = ()) -> Choice:
-    """The balances of `look` that may pay; with those that `others` share with it, as the strategy of the group says."""
+    """The balances of `look` that may pay; with those that `others` share, as the strategy of the group says."""
     looked = [found for found in look(account, event, tariff) if not found.why_not]
     if others:
         looked = _with_shared(looked, account, event, tariff, others)

@@ -322,7 +322,7 @@ def _slice(balance: Balance) -> int:
 
 
 def zero_slice(subject: str) -> int:
-    """Base units of a `*zero` subject: "*zero1m" -> 60e9, "*zero10ms" -> 10e6, "*zero100" -> 100. ValueError if none."""
+    """Base units of a `*zero` subject: "*zero1m" -> 60e9, "*zero10ms" -> 10e6, "*zero100" -> 100; else ValueError."""
     text = subject.removeprefix(_ZERO_SUBJECT)
     digits = text.rstrip("smnh")
     return int(digits) * _SLICE_UNITS.get(text[len(digits) :], 1)

@@ -25,8 +25,9 @@ FALLBACK_MAXIMUM: Final = {Measure.TIME: 86_400 * NS_PER_S, Measure.OCTETS: 1_07
 
 
 class Ahead(NamedTuple):
-    """What lies ahead within the validity of a grant: the segments to hold for, when the price changes, and the most
-    that the validity may be.
+    """What lies ahead within the validity of a grant.
+
+    states: the segments to hold for. change_at_ns: when the price changes. validity_max_s: the longest validity.
     """
 
     states: tuple[State, ...]
@@ -67,7 +68,7 @@ def grant(
     if ahead.validity_max_s is not None and group.measure is Measure.TIME:
         wanted = min(wanted, max(1, ahead.validity_max_s) * NS_PER_S)
     granularity = GRANULARITY[group.measure]
-    contended = any([payer.book.held(balance.id) for balances in choice for balance in balances])
+    contended = any(payer.book.held(balance.id) for balances in choice for balance in balances)
     held = reserve(payer.book, choice, ahead.states, wanted, granularity)
     validity_time_s = limits.validity_time_s
     final_unit: FinalUnit | None = None

@@ -69,7 +69,7 @@ class Payer:
             if self.account.allow_negative:
                 choice = self._with_debtor(choice)
             self._choices[at_ns] = choice
-        if all([_pays(balance, measure) for balance in choice.units]):
+        if all(_pays(balance, measure) for balance in choice.units):
             return choice
         return Choice(tuple([balance for balance in choice.units if _pays(balance, measure)]), choice.money)
 
