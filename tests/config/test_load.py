@@ -511,3 +511,10 @@ def test_a_folder_named_as_a_file_is_a_problem(tmp_path):
         "server.yaml: cannot be read: is a directory",
         "tariffs: has no tariff, expected at least one file *.yaml",
     ]
+
+
+def test_tests_are_kept_as_written_with_their_places(tmp_path):
+    text = TARIFF + "tests:\n  - {event: x, cost: 044}\n"
+    (kept,) = sound(tmp_path, {**FILES, "tariffs/a.yaml": text}).tests
+    assert (kept.place.line, kept.place.column, kept.place.path) == (16, 5, "tests[0]")
+    assert [(key.text, value.text) for key, value in kept.value.pairs] == [("event", "x"), ("cost", "044")]

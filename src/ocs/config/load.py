@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ocs.config.diagnostics import Diagnostic, Place, Problems, did_you_mean
-from ocs.config.document import read
-from ocs.config.schema import Record
+from ocs.config.document import Node, read
+from ocs.config.schema import Located, Record
 from ocs.config.server_compile import built, compile_server
 from ocs.config.server_file import SERVER_FILE, RawServer
 from ocs.config.settings import Settings, Subscriber
@@ -47,10 +47,12 @@ def load(folder: Path) -> tuple[Settings | None, list[Diagnostic]]:
         problems.error(Place(str(folder)), "is no folder", f"a folder with {SERVER_NAME} and {TARIFFS_NAME}/")
         return None, problems.sorted()
     server = _file(folder / SERVER_NAME, SERVER_FILE, problems)
-    tariff, known = _tariff(folder / TARIFFS_NAME, server, problems)
+    files = _tariff_files(folder / TARIFFS_NAME, problems)
+    tariff, known = _tariff(files, server, problems)
     subscribers = _subscribers(folder / SUBSCRIBERS_NAME, known, problems)
     _strays(folder, problems)
-    settings = _settings(server, tariff, subscribers, problems) if server else None
+    tests = tuple(test for file in files if file for test in file.tests)
+    settings = _settings(server, tariff, subscribers, tests, problems) if server else None
     return (None if problems.fatal else settings), problems.sorted()
 
 
@@ -64,11 +66,15 @@ def _file(path: Path, schema: Record[T], problems: Problems) -> T | None:
     return None if node is None else schema.read(node, Place(str(path), node.line, node.column), problems)
 
 
-def _tariff(folder: Path, server: RawServer | None, problems: Problems) -> tuple[Tariff | None, Known]:
+def _tariff_files(folder: Path, problems: Problems) -> list[RawTariff | None]:
+    """The tariff files of a folder by name, None for those that cannot be read."""
     paths = [path for path in _listed(folder) if path.suffix == ".yaml"]
     if not paths:
         problems.error(Place(str(folder)), "has no tariff", "at least one file *.yaml")
-    files = [_file(path, TARIFF_FILE, problems) for path in paths]
+    return [_file(path, TARIFF_FILE, problems) for path in paths]
+
+
+def _tariff(files: list[RawTariff | None], server: RawServer | None, problems: Problems) -> tuple[Tariff | None, Known]:
     readable: list[RawTariff] = [file for file in files if file is not None]
     services = None
     if server is not None and "services" in server.given:
@@ -91,7 +97,11 @@ def _subscribers(path: Path, known: Known, problems: Problems) -> tuple[Subscrib
 
 
 def _settings(
-    raw: RawServer, tariff: Tariff | None, subscribers: tuple[Subscriber, ...], problems: Problems
+    raw: RawServer,
+    tariff: Tariff | None,
+    subscribers: tuple[Subscriber, ...],
+    tests: tuple[Located[Node], ...],
+    problems: Problems,
 ) -> Settings | None:
     server = compile_server(raw, problems)
     if problems.fatal or tariff is None or raw.identity is None or not raw.store or not raw.http or not raw.http.bind:
@@ -109,6 +119,7 @@ def _settings(
         http_port=raw.http.bind[1],
         tariff=tariff,
         subscribers=subscribers,
+        tests=tests,
         **({"subscription_order": order} if order else {}),
     )
 

@@ -146,6 +146,21 @@ class At(Schema[Located[T]]):
         return self.inner.json()
 
 
+class Opaque(Schema[Node]):
+    """A mapping that is kept as written, for a reader of its own."""
+
+    expected = MAPPING
+
+    def read(self, node: Node, place: Place, problems: Problems) -> Node | None:
+        if isinstance(node, Pairs):
+            return node
+        wrong_node(node, self.expected, place, problems)
+        return None
+
+    def json(self) -> JsonSchema:
+        return {"type": "object", "additionalProperties": True}
+
+
 class ListOf(Schema[tuple[T, ...]]):
     """A list; `or_one`: a single value may stand without brackets. What cannot be read is left out."""
 

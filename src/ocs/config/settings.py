@@ -10,6 +10,8 @@ import msgspec
 
 from ocs.balances.account import Balance, Status
 from ocs.charging.policy import ServicePolicy
+from ocs.config.document import Node
+from ocs.config.schema import Located
 from ocs.rating.tariff import Tariff
 
 
@@ -74,6 +76,7 @@ class Settings(msgspec.Struct, frozen=True):
     identity: own Origin-Host; realms: served, the first is the own Origin-Realm.
     subscription_order: which Subscription-Id counts when several are given, e.g. ("imsi", "msisdn", "sip", ...).
     services: by name. store_url: "sqlite:PATH" (relative to the working directory) or "memory:".
+    tests: the entries under `tests` of the tariff files, in order, as written and with their places.
     """
 
     identity: str
@@ -88,3 +91,4 @@ class Settings(msgspec.Struct, frozen=True):
     subscribers: tuple[Subscriber, ...]
     subscription_order: tuple[str, ...] = ("msisdn", "imsi", "sip", "nai", "private")
     emergency_grant_validity_s: int = 3_600
+    tests: tuple[Located[Node], ...] = ()

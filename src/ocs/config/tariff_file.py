@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ocs.config.document import Node
 from ocs.config.schema import At as Placed
-from ocs.config.schema import Choice, Entry, Field, ListOf, Located, MapOf, Raw, Record, Switch, Text
+from ocs.config.schema import Choice, Entry, Field, ListOf, Located, MapOf, Opaque, Raw, Record, Switch, Text
 from ocs.config.values import CURRENCY, EMERGENCY, ID, MONEY, PREFIX, PRICE, QUANTITY, RATING_GROUP, integer
 from ocs.rating.destinations import ANY
 from ocs.units import MalformedError, Money, Price, Quantity
@@ -59,6 +60,7 @@ class RawTariff(Raw, frozen=True, kw_only=True):
     destinations: Mapping[str, Entry[RawDestination]] = {}
     emergency: RawEmergency | None = None
     plans: Mapping[str, Entry[Mapping[str, Entry[RawServicePlan]]]] = {}
+    tests: tuple[Located[Node], ...] = ()
 
 
 ROUNDING = Record(
@@ -124,5 +126,6 @@ TARIFF_FILE = Record(
         "destinations": Field(MapOf(ID, DESTINATION), "named sets of prefixes"),
         "emergency": Field(EMERGENCY_NUMBERS, "numbers that are free for everybody"),
         "plans": Field(MapOf(ID, MapOf(ID, SERVICE_PLAN), at_least=1), "price lists: plan, service, destination"),
+        "tests": Field(ListOf(Placed(Opaque())), "events, what they cost, and the balances after them"),
     },
 )
