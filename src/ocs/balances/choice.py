@@ -44,7 +44,6 @@ class Looked(NamedTuple):
 
 
 _NEVER_NS: Final = 2**63
-_CLASS: Final = {Kind.GENERIC: 1, Kind.MONETARY: 2}
 
 
 def ref(owner: str, balance_id: str) -> str:
@@ -67,10 +66,9 @@ def choose(account: Account, event: Event, tariff: Tariff, others: Sequence[Acco
     looked = [found for found in look(account, event, tariff) if not found.why_not]
     if others:
         looked = _with_shared(looked, account, event, tariff, others)
-    return Choice(
-        tuple([found.balance for found in looked if found.balance.kind is not Kind.MONETARY]),
-        tuple([found.balance for found in looked if found.balance.kind is Kind.MONETARY]),
-    )
+    units = [found.balance for found in looked]
+    money = [balance for balance in units if balance.kind is Kind.MONETARY]
+    return Choice(tuple(units[: len(units) - len(money)]), tuple(money))
 
 
 def shared_with(account: Account, tariff: Tariff) -> tuple[str, ...]:
@@ -120,7 +118,7 @@ def _strategic(own: list[Looked], theirs: list[Looked], group: SharedGroup) -> l
 
 
 def _class(looked: Looked) -> int:
-    return _CLASS.get(looked.balance.kind, 0)
+    return _order(looked)[1]
 
 
 def _named(owner: Account, balance: Balance) -> Balance:
@@ -130,20 +128,22 @@ def _named(owner: Account, balance: Balance) -> Balance:
 def _look(
     balance: Balance, event: Event, destinations: Mapping[str, Destination], timings: Mapping[str, Timing]
 ) -> Looked:
-    precision = match_length(event.number, balance.destinations, destinations) if balance.destinations else 0
+    precision: int | None = 0
     why_not = ""
-    if balance.kind is not event.kind and balance.kind is not Kind.GENERIC and balance.kind is not Kind.MONETARY:
+    kind = balance.kind
+    if kind is not Kind.MONETARY and kind is not event.kind and kind is not Kind.GENERIC:
         why_not = "kind"
     elif balance.disabled:
         why_not = "disabled"
     elif balance.expires_at_ns is not None and balance.expires_at_ns <= event.at_ns:
         why_not = "expired"
-    elif precision is None:
-        why_not = "destination"
     elif balance.categories and event.service not in balance.categories:
         why_not = "category"
     elif balance.timings and not _holds(balance.timings, timings, event.at_ns):
         why_not = "timing"
+    elif balance.destinations:
+        precision = match_length(event.number, balance.destinations, destinations)
+        why_not = "destination" if precision is None else ""
     return Looked(balance, why_not, precision or 0)
 
 
@@ -163,9 +163,10 @@ def _holds(ids: Iterable[str], timings: Mapping[str, Timing], at_ns: int) -> boo
 
 def _order(looked: Looked) -> tuple[bool, int, int, int, int, str]:
     balance = looked.balance
+    kind = balance.kind
     return (
-        bool(looked.why_not),
-        _CLASS.get(balance.kind, 0),
+        looked.why_not != "",
+        2 if kind is Kind.MONETARY else kind is Kind.GENERIC,
         -looked.precision,
         -balance.weight,
         _NEVER_NS if balance.expires_at_ns is None else balance.expires_at_ns,

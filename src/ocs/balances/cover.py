@@ -90,13 +90,31 @@ class Covered(NamedTuple):
 
 
 class _Walk:
-    """The walk: lives inside one call of `cover`."""
+    """The walk: lives inside one call of `cover`. `left` is what is left of each balance's budget."""
+
+    __slots__ = (
+        "debt_nanos",
+        "delivered",
+        "left",
+        "meters",
+        "money",
+        "nanos",
+        "position",
+        "rest",
+        "sliced",
+        "spent_nanos",
+        "taken",
+    )
 
     def __init__(self, state: State, choice: Choice, budget: Budget, usage: int, *, delivered: bool) -> None:
-        self.budget = budget
         self.delivered = delivered
         self.money = _up_to_blocker(choice.money)
-        self.debt_nanos = sum([min(0, budget(balance)) for balance in self.money])
+        self.left = {balance.id: budget(balance) for balances in (choice.units, self.money) for balance in balances}
+        self.debt_nanos = 0
+        for balance in self.money:
+            if self.left[balance.id] < 0:
+                self.debt_nanos += self.left[balance.id]
+                self.left[balance.id] = 0
         self.rest = usage
         self.taken: dict[str, int] = {}
         self.position = state.position
@@ -105,24 +123,26 @@ class _Walk:
         self.spent_nanos = state.spent_nanos
         self.nanos = 0
 
-    def left(self, balance: Balance) -> int:
-        """What is left of a balance's budget."""
-        return self.budget(balance) - self.taken.get(balance.id, 0)
-
-    def take(self, balance: Balance, amount: int) -> None:
+    def take(self, balance_id: str, amount: int) -> None:
         """Take `amount` off a balance."""
         if amount:
-            self.taken[balance.id] = self.taken.get(balance.id, 0) + amount
+            self.taken[balance_id] = self.taken.get(balance_id, 0) + amount
+            self.left[balance_id] -= amount
 
     def purse(self, money: Sequence[Balance]) -> int:
         """What money balances have in all. The debt of one counts against the others."""
-        return self.debt_nanos + sum([max(0, self.left(balance)) for balance in money])
+        nanos = self.debt_nanos
+        for balance in money:
+            nanos += self.left[balance.id]
+        return nanos
 
     def pay(self, money: Sequence[Balance], nanos: int) -> None:
         """Take `nanos` off money balances, in their order; they have them."""
         for balance in money:
-            part = min(nanos, max(0, self.left(balance)))
-            self.take(balance, part)
+            if not nanos:
+                return
+            part = min(nanos, self.left[balance.id])
+            self.take(balance.id, part)
             nanos -= part
         assert not nanos, nanos
 
@@ -151,13 +171,14 @@ def cover(state: State, choice: Choice, budget: Budget, usage: int, *, delivered
     else:
         by_units = usage - walk.rest
         _cover_by_money(walk, state)
-    after = msgspec.structs.replace(
-        state,
-        meters=tuple(walk.meters.values()),
-        sliced=tuple(walk.sliced.values()),
-        position=walk.position,
-        fee_nanos=state.fee_nanos - fee_nanos,
-        spent_nanos=walk.spent_nanos,
+    after = State(
+        tuple(walk.meters.values()),
+        tuple(walk.sliced.values()),
+        walk.position,
+        state.fee_nanos - fee_nanos,
+        walk.spent_nanos,
+        state.subject_rates,
+        state.factor,
     )
     taken = tuple(walk.taken.items())
     return Covered(usage - walk.rest, by_units, taken, walk.nanos, fee_nanos, after, lack if walk.rest else "")
@@ -216,14 +237,14 @@ def _cover_by_units(walk: _Walk, units: Sequence[Balance], state: State) -> bool
 
 def _units_alone(walk: _Walk, balance: Balance, factor_id: str) -> None:
     """A unit balance pays usage with units: exactly, in free slices, or multiplied by a factor."""
-    budget = walk.left(balance)
+    budget = walk.left[balance.id]
     if budget <= 0:
         return
     slice_size = _slice(balance)
     factor = _factor(balance, factor_id)
     if slice_size <= 1 and factor is None:
         usage = min(walk.rest, budget)
-        walk.take(balance, usage)
+        walk.take(balance.id, usage)
         walk.use(usage)
         return
     before = walk.sliced.get(balance.id) or Sliced(balance.id, 0, 0)
@@ -235,7 +256,7 @@ def _units_alone(walk: _Walk, balance: Balance, factor_id: str) -> None:
     usage = most(walk.rest, lambda more: units(more) <= budget)
     taken = units(usage) if usage else 0
     if usage:
-        walk.take(balance, taken)
+        walk.take(balance.id, taken)
         walk.sliced[balance.id] = Sliced(balance.id, before.covered + usage, before.taken + taken)
         walk.use(usage)
 
@@ -243,16 +264,11 @@ def _units_alone(walk: _Walk, balance: Balance, factor_id: str) -> None:
 def _units_and_money(walk: _Walk, balance: Balance, state: State) -> None:
     """A unit balance with a priced subject pays with its units and, at that subject's price, with money."""
     rate = dict(state.subject_rates).get(balance.rating_subject)
-    budget = walk.left(balance)
+    budget = walk.left[balance.id]
     if rate is None or budget <= 0:
         return
-    meter = _meter(walk, balance.rating_subject, rate)
-    purse = walk.purse(walk.money)
-    usage = most(min(walk.rest, budget), lambda more: _affords(walk, meter, more, purse))
-    if usage:
-        _charge(walk, meter, usage, walk.money)
-        walk.take(balance, usage)
-        walk.use(usage)
+    usage = _charge(walk, _meter(walk, balance.rating_subject, rate), min(walk.rest, budget), walk.money)
+    walk.take(balance.id, usage)
 
 
 def _cover_by_money(walk: _Walk, state: State) -> None:
@@ -262,39 +278,36 @@ def _cover_by_money(walk: _Walk, state: State) -> None:
             return
         rate = walk.meters[""].rate if not subject else dict(state.subject_rates).get(subject)
         if rate is not None:
-            _money(walk, _meter(walk, subject, rate), payers)
+            _charge(walk, _meter(walk, subject, rate), walk.rest, payers)
     if walk.rest and not walk.money:
-        _money(walk, _meter(walk, "", walk.meters[""].rate), ())
-
-
-def _money(walk: _Walk, meter: Meter, payers: Sequence[Balance]) -> None:
-    purse = walk.purse(payers)
-    usage = most(walk.rest, lambda more: _affords(walk, meter, more, purse))
-    if usage:
-        _charge(walk, meter, usage, payers)
-        walk.use(usage)
+        _charge(walk, _meter(walk, "", walk.meters[""].rate), walk.rest, ())
 
 
 def _meter(walk: _Walk, subject: str, rate: Rate) -> Meter:
     return meter_at(walk.meters.get(subject) or Meter(rate, subject, start=walk.position), walk.position)
 
 
-def _affords(walk: _Walk, meter: Meter, usage: int, purse: int) -> bool:
-    due_nanos = capped(meter, usage, walk.spent_nanos)
-    limit_nanos = meter.rate.max_cost_nanos
-    if meter.rate.disconnect and limit_nanos is not None and not walk.delivered:
-        return due_nanos <= min(purse, limit_nanos - walk.spent_nanos)
-    return due_nanos <= purse
-
-
-def _charge(walk: _Walk, meter: Meter, usage: int, money: Sequence[Balance]) -> None:
-    due_nanos = capped(meter, usage, walk.spent_nanos)
+def _charge(walk: _Walk, meter: Meter, wanted: int, money: Sequence[Balance]) -> int:
+    """Let `money` pay for as much of `wanted` as it can, at the price of a meter; returns how much that is."""
+    limit = walk.purse(money)
+    max_nanos = meter.rate.max_cost_nanos
+    if meter.rate.disconnect and max_nanos is not None and not walk.delivered:
+        limit = min(limit, max_nanos - walk.spent_nanos)
+    due_nanos = capped(meter, wanted, walk.spent_nanos)
+    usage = wanted
+    if due_nanos > limit:
+        usage = most(wanted, lambda more: capped(meter, more, walk.spent_nanos) <= limit)
+        if not usage:
+            return 0
+        due_nanos = capped(meter, usage, walk.spent_nanos)
     walk.pay(money, due_nanos)
-    walk.meters[meter.subject] = msgspec.structs.replace(
-        meter, priced=meter.priced + usage, charged_nanos=meter.charged_nanos + due_nanos
+    walk.meters[meter.subject] = Meter(
+        meter.rate, meter.subject, meter.start, meter.priced + usage, meter.charged_nanos + due_nanos
     )
     walk.spent_nanos += due_nanos
     walk.nanos += due_nanos
+    walk.use(usage)
+    return usage
 
 
 def _up_to_blocker(money: Sequence[Balance]) -> Sequence[Balance]:
@@ -304,8 +317,11 @@ def _up_to_blocker(money: Sequence[Balance]) -> Sequence[Balance]:
     return money
 
 
-def _by_subject(money: Sequence[Balance]) -> Iterable[tuple[str, list[Balance]]]:
+def _by_subject(money: Sequence[Balance]) -> Iterable[tuple[str, Sequence[Balance]]]:
     """Neighbours that pay the same price, together."""
+    if not any(balance.rating_subject for balance in money):
+        yield "", money
+        return
     for subject, payers in groupby(money, key=lambda balance: balance.rating_subject if _is_priced(balance) else ""):
         yield subject, list(payers)
 
