@@ -8,7 +8,7 @@ price, and it makes no difference in how many reports the usage arrived.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import lcm
 
 import msgspec
@@ -70,11 +70,15 @@ def price(rate: Rate, usage: int, start: int = 0) -> int:
 
     start: how much the rating group had used before the segment; it places the usage in the tiers.
     """
-    if rate.tiers:
-        exact, divisor = tiered(rate, usage, start)
-    else:
-        exact, divisor = round_up(usage, rate.increment) * rate.price_nanos, rate.unit_size
+    exact, divisor = unrounded(rate, usage, start)
     return round_nanos(exact, divisor, rate.rounding_nanos, rate.rounding)
+
+
+def unrounded(rate: Rate, usage: int, start: int = 0) -> tuple[int, int]:
+    """(numerator, denominator) of the exact price in nanos."""
+    if rate.tiers:
+        return tiered(rate, usage, start)
+    return round_up(usage, rate.increment) * rate.price_nanos, rate.unit_size
 
 
 def round_nanos(exact: int, divisor: int, rounding_nanos: int, rounding: str) -> int:
@@ -90,13 +94,20 @@ def round_nanos(exact: int, divisor: int, rounding_nanos: int, rounding: str) ->
 
 
 def tiered(rate: Rate, usage: int, start: int) -> tuple[int, int]:
-    """(numerator, denominator) of the unrounded price in nanos, tier by tier.
+    """(numerator, denominator) of the unrounded price in nanos, tier by tier."""
+    divisor = lcm(rate.unit_size, *[tier.unit_size for tier in rate.tiers])
+    exact = 0
+    for tier, charged in in_tiers(rate, usage, start):
+        exact += charged * tier.price_nanos * (divisor // tier.unit_size)
+    return exact, divisor
+
+
+def in_tiers(rate: Rate, usage: int, start: int) -> Iterator[tuple[Tier, int]]:
+    """(tier, base units charged at its price) of the tiers that the usage lies in; the rate itself is the first tier.
 
     Usage in a tier is rounded up to its increment; what that adds is taken off the tiers after it.
     """
     tiers = (Tier(0, rate.price_nanos, rate.unit_size, rate.increment), *rate.tiers)
-    divisor = lcm(*[tier.unit_size for tier in tiers])
-    exact = 0
     position, end = start, start + usage
     for index, tier in enumerate(tiers):
         if position >= end:
@@ -105,9 +116,8 @@ def tiered(rate: Rate, usage: int, start: int) -> tuple[int, int]:
         if position >= upper:
             continue
         charged = round_up(upper - position, tier.increment)
-        exact += charged * tier.price_nanos * (divisor // tier.unit_size)
+        yield tier, charged
         position += charged
-    return exact, divisor
 
 
 def affordable(rate: Rate, priced: int, wanted: int, nanos: int, start: int = 0) -> int:

@@ -137,12 +137,43 @@ class NotFound(NamedTuple):
     until_ns: int | None = None
 
 
+class PrefixTried(NamedTuple):
+    """A prefix of the number that has windows, and the one of them that holds; None: none does."""
+
+    prefix: str
+    windows: tuple[Window, ...]
+    chosen: Window | None
+
+
+class SubjectTried(NamedTuple):
+    """A subject that a rate was looked for under.
+
+    name: under which it has its plan, `*any` where the subject itself has none. activation: None = it has no plan.
+    prefixes: as they were tried, the longest first. reason: why there is no rate, "" where there is one.
+    """
+
+    subject: str
+    name: str
+    activation: Activation | None
+    prefixes: tuple[PrefixTried, ...]
+    reason: str
+
+
 def find_rate(
-    tariff: Tariff, subject: str, service: str, rating_group: int | None, number: str, at_ns: int = 0
+    tariff: Tariff,
+    subject: str,
+    service: str,
+    rating_group: int | None,
+    number: str,
+    at_ns: int = 0,
+    tried: list[SubjectTried] | None = None,
 ) -> Found | NotFound:
-    """The rate of an event at a time. `number` is normalised digits, "" where the service has no destination."""
+    """The rate of an event at a time. `number` is normalised digits, "" where the service has no destination.
+
+    tried: for explanations, takes what was looked at: the subject, then its fallbacks.
+    """
     version = tariff.at(at_ns)
-    found = _find(version, subject, service, rating_group, number, at_ns, FALLBACK_DEPTH_MAX)
+    found = _find(version, subject, service, rating_group, number, at_ns, FALLBACK_DEPTH_MAX, tried)
     until_ns = found.until_ns
     if version.successor is not None:
         until_ns = _sooner(until_ns, version.successor.valid_from_ns)
@@ -152,30 +183,48 @@ def find_rate(
 
 
 def _find(
-    tariff: Tariff, subject: str, service: str, rating_group: int | None, number: str, at_ns: int, depth: int
+    tariff: Tariff,
+    subject: str,
+    service: str,
+    rating_group: int | None,
+    number: str,
+    at_ns: int,
+    depth: int,
+    tried: list[SubjectTried] | None,
 ) -> Found | NotFound:
-    activation, until_ns, missing = _activation(tariff, subject, service, at_ns)
+    name, activation, until_ns, missing = _activation(tariff, subject, service, at_ns)
     if activation is None:
+        if tried is not None:
+            tried.append(SubjectTried(subject, name, None, (), missing))
         return NotFound(missing, until_ns)
-    found = _find_in_plan(tariff, activation.plan_id, service, rating_group, number, at_ns)
+    prefixes: list[PrefixTried] | None = None if tried is None else []
+    found = _find_in_plan(tariff, activation.plan_id, service, rating_group, number, at_ns, prefixes)
+    if tried is not None:
+        reason = found.reason if isinstance(found, NotFound) else ""
+        tried.append(SubjectTried(subject, name, activation, tuple(prefixes or ()), reason))
     if isinstance(found, NotFound):
         for fallback in activation.fallbacks if depth else ():
-            other = _find(tariff, fallback, service, rating_group, number, at_ns, depth - 1)
+            other = _find(tariff, fallback, service, rating_group, number, at_ns, depth - 1, tried)
             if isinstance(other, Found):
                 found = other._replace(until_ns=_sooner(other.until_ns, found.until_ns))
                 break
     return found._replace(until_ns=_sooner(found.until_ns, until_ns))
 
 
-def _activation(tariff: Tariff, subject: str, service: str, at_ns: int) -> tuple[Activation | None, int | None, str]:
-    """(what a subject has at a time, until when, what to call the lack of it); `*any` before its first activation."""
+def _activation(
+    tariff: Tariff, subject: str, service: str, at_ns: int
+) -> tuple[str, Activation | None, int | None, str]:
+    """(name, what the subject has at a time under it, until when, what to call the lack of it).
+
+    The name is the subject itself, or `*any` before its first activation.
+    """
     until_ns = None
     known = False
-    tenant, colon, _ = subject.rpartition(":")
+    tenant, colon, _ = subject.partition(":") if ":" in subject else ("", "", "")
     for name in (subject, tenant + colon + ANY_SUBJECT):
         services = tariff.subjects.get(name)
         if services is None and name in tariff.plans:
-            return Activation(0, name), until_ns, ""
+            return name, Activation(0, name), until_ns, ""
         known = known or services is not None
         activations = services.get(service, ()) if services else ()
         current = None
@@ -186,12 +235,18 @@ def _activation(tariff: Tariff, subject: str, service: str, at_ns: int) -> tuple
                 until_ns = _sooner(until_ns, activation.from_ns)
                 break
         if current is not None:
-            return current, until_ns, ""
-    return None, until_ns, "no_service" if known else "no_plan"
+            return name, current, until_ns, ""
+    return subject, None, until_ns, "no_service" if known else "no_plan"
 
 
 def _find_in_plan(
-    tariff: Tariff, plan_id: str, service: str, rating_group: int | None, number: str, at_ns: int
+    tariff: Tariff,
+    plan_id: str,
+    service: str,
+    rating_group: int | None,
+    number: str,
+    at_ns: int,
+    prefixes: list[PrefixTried] | None,
 ) -> Found | NotFound:
     plan = tariff.plans.get(plan_id)
     if plan is None:
@@ -211,6 +266,8 @@ def _find_in_plan(
             chosen, changes_ns = choose_window(windows, at_ns)
             until_ns = _sooner(until_ns, changes_ns)
             reason = "no_time"
+        if prefixes is not None:
+            prefixes.append(PrefixTried(prefix, windows, chosen))
         if chosen is not None:
             return Found(prefix, chosen.destination_id, chosen.rate, until_ns=until_ns, plan_id=plan_id)
     return NotFound(reason, until_ns)
