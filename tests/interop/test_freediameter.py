@@ -9,6 +9,7 @@ import pytest
 from tests.interop.client import (
     CCR,
     CREDIT_CONTROL,
+    EVENT,
     INITIAL,
     PROXIABLE,
     REQUEST,
@@ -18,12 +19,14 @@ from tests.interop.client import (
     Client,
     mscc,
     rsu,
+    u32,
     usu,
 )
 from tests.interop.freediameter import IDENTITY, PORT, free_diameter
 from tests.interop.ocs_server import PROGRAM
 
 GATEWAY = "pgw.example.net"
+SMS_CONTEXT = "32274@3gpp.org"
 
 
 @pytest.fixture
@@ -121,6 +124,32 @@ def test_repeat_through_a_relay_moves_nothing(gateway, ocs):
     assert (first.message.command_code, first.message.application_id) == (CCR, CREDIT_CONTROL)
     assert (first.result_code, second.message.avps) == (2001, first.message.avps)
     assert ocs.balances("demo-money") == debited
+
+
+@pytest.mark.conformance("C1", "C25")
+def test_message_center_debits_a_message_at_once(gateway, ocs):
+    answer = gateway.ccr(
+        f"{GATEWAY};1;event", EVENT, 0, u32(436, 0), mscc(rsu(events=1)), msisdn="491700000002", context=SMS_CONTEXT
+    )
+    assert answer.result_code == 2001
+    (money,) = ocs.balances("demo-money").values()
+    assert (Decimal(money["value"]), Decimal(money["held"])) == (Decimal("9.95"), 0)
+    assert [(cdr["service"], cdr["usage"], cdr["cost"]) for cdr in ocs.cdrs("demo-money")] == [("sms", 1, "0.05")]
+
+
+@pytest.mark.conformance("C26")
+@pytest.mark.parametrize(("delivered", "left"), [(1, Decimal("9.95")), (0, Decimal(10))])
+def test_message_is_paid_when_it_is_delivered(gateway, ocs, delivered, left):
+    session = f"{GATEWAY};1;message"
+    submit = gateway.ccr(session, INITIAL, 0, mscc(rsu(events=1)), msisdn="491700000002", context=SMS_CONTEXT)
+    assert (submit.result_code, submit.number(456, 431, 417)) == (2001, 1)
+    (held,) = ocs.balances("demo-money").values()
+    assert (Decimal(held["value"]), Decimal(held["held"])) == (Decimal(10), Decimal("0.05"))
+    report = mscc(usu(events=delivered))
+    end = gateway.ccr(session, TERMINATION, 1, report, msisdn="491700000002", context=SMS_CONTEXT)
+    assert end.result_code == 2001
+    (money,) = ocs.balances("demo-money").values()
+    assert (Decimal(money["value"]), Decimal(money["held"])) == (left, 0)
 
 
 @pytest.mark.conformance("B45", "B4")

@@ -629,6 +629,7 @@ async def test_a_client_that_breaks_harms_nobody(store, client):
 # Bounds.
 
 
+@pytest.mark.conformance("B44")
 async def test_an_answer_in_time_or_none(store):
     client = Client(Dispatcher(store, Metrics(), answer_deadline_s=0))
     store.commits.shut = True
