@@ -14,7 +14,15 @@ SHUTDOWN_TIMEOUT_S = 2
 
 
 class _Quiet(uvicorn.Server):
-    """A uvicorn that leaves the signals alone."""
+    """A uvicorn that leaves the signals alone, and says when it serves."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.serves = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.serves.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -43,6 +51,7 @@ class HttpListener:
     async def start(self) -> None:
         """Serve from now on."""
         self._task = asyncio.create_task(self._server.serve(sockets=[self._socket]), name="http")
+        await self._server.serves.wait()
 
     async def stop(self) -> None:
         """Finish what is being answered, then close."""
