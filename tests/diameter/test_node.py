@@ -5,6 +5,7 @@ from ipaddress import ip_address, ip_network
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from ocs.config.settings import PeerRule
 from ocs.diameter import base_messages
@@ -74,7 +75,10 @@ async def test_cea(kit):
 @pytest.mark.conformance("A2")
 async def test_unknown_peer(start):
     kit = await start(PeerRule("*.other.example.com", LOOPBACK), PeerRule("*", (ip_network("10.0.0.0/8"),)))
-    cea = await refused(kit)
+    with capture_logs() as logs:
+        cea = await refused(kit)
+    (told,) = [log for log in logs if log["event"] == "peer_refused"]
+    assert told["add"] == '- host: "pgw.example.com"\n  from: ["127.0.0.1/32"]'
     assert result_of(cea) == 3010
     assert cea.is_error
     assert kit.notes.ends == [("", "unknown_peer")]
