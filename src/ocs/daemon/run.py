@@ -98,7 +98,7 @@ class _Signals:
     def __init__(self, server: OcsServer) -> None:
         self.stopped = asyncio.Event()
         self._server = server
-        self._reload: asyncio.Task[object] | None = None
+        self._reload: asyncio.Task[None] | None = None
         loop = asyncio.get_running_loop()
         for number in self.STOPPING:
             loop.add_signal_handler(number, self._stop)
@@ -114,5 +114,11 @@ class _Signals:
 
     def _hang_up(self) -> None:
         notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1_000}")
-        self._reload = asyncio.create_task(self._server.reload())
-        self._reload.add_done_callback(lambda _: notify("READY=1"))
+        self._reload = asyncio.create_task(self._reload_now())
+
+    async def _reload_now(self) -> None:
+        try:
+            await self._server.reload()
+        except Exception:  # noqa: BLE001 - logged; the server goes on with what it has
+            _log.exception("reload_failed")
+        notify("READY=1")
