@@ -1,4 +1,4 @@
-"""Requests shaped like those of real clients, over TCP, against a server of its own: what they are answered and charged."""
+"""Requests shaped like those of real clients, over TCP, against a server: what they are answered and charged."""
 
 from collections.abc import Iterator
 from pathlib import Path
