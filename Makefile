@@ -47,9 +47,7 @@ check: $(VENV)/.dev ## lint, formatting, types, and which room may import which
 	$(BIN)/python -m pytest -q tests/test_imports.py
 
 peers: ## as root: install the real peers from Debian
-	@test "$$(id -u)" = 0 || { echo "make $@ needs root: it installs Debian packages" >&2; exit 1; }
-	apt-get -qq update
-	DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $(PEERS)
+	@tools/install_peers.sh $(PEERS)
 
 interop: $(VENV)/.dev peers ## as root: tests against freeDiameter, Kamailio and tshark in network namespaces
 	$(BIN)/python -m pytest tests/interop $(ARGS)
