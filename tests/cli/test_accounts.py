@@ -4,6 +4,7 @@ import socket
 
 import pytest
 
+from ocs.cli.output import printable
 from ocs.cli.reach import runs, server_url
 from tests.cli.child import Child, edit
 
@@ -54,6 +55,18 @@ def test_an_account_is_opened_topped_up_and_remembers_it(ocs, child):
     told = ocs("account", "history", "new", *url).out.splitlines()
     assert "main 10.00 AUD" in told[1]
     assert "minutes 10 min" in told[2]
+
+
+def test_the_ledger_is_proved(ocs, child):
+    ran = ocs("ledger", "verify", "--url", child.url)
+    assert (ran.code, ran.out.splitlines()[-1].endswith(" 0 differences")) == (0, True)
+    proved = ocs("ledger", "verify", "demo", "--url", child.url, "--json").json
+    assert proved == {"accounts": 1, "entries": 1, "differences": []}
+
+
+def test_names_that_clients_chose_do_not_move_the_terminal():
+    assert printable("pgw;\x1b[2J\u202e;1") == "pgw;\\x1b[2J\\u202e;1"
+    assert printable("naïve 電話") == "naïve 電話"
 
 
 def test_the_same_key_tops_up_once(ocs, child):

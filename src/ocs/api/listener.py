@@ -10,6 +10,8 @@ from collections.abc import Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
+from ocs.limits import HTTP_CONNECTIONS_MAX
+
 SHUTDOWN_TIMEOUT_S = 2
 
 
@@ -43,6 +45,7 @@ class HttpListener:
                 server_header=False,
                 timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
                 ws="none",
+                limit_concurrency=HTTP_CONNECTIONS_MAX,
                 interface="asgi3",
             )
         )

@@ -18,7 +18,7 @@ from ocs import __version__, logs
 from ocs.config.load import load
 from ocs.config.settings import Settings
 from ocs.daemon.binding import CannotListen
-from ocs.daemon.first_start import WrongCurrency
+from ocs.daemon.first_start import CannotOpen
 from ocs.daemon.greeting import greeting
 from ocs.daemon.notify import notify
 from ocs.daemon.server import OcsServer
@@ -60,7 +60,7 @@ async def _serve(folder: Path, settings: Settings) -> int:
     signals = _Signals(server)
     try:
         await server.start()
-    except (CannotListen, WrongCurrency, StoreInUse, WrongStore, StoreDown) as error:
+    except (CannotListen, CannotOpen, StoreInUse, WrongStore, StoreDown, OSError) as error:
         await server.close()
         _say(f"ocs: {_words(error, settings)}", sys.stderr)
         return USAGE
@@ -85,7 +85,7 @@ def _say(text: str, stream: TextIO) -> None:
 
 
 def _words(error: Exception, settings: Settings) -> str:
-    if isinstance(error, CannotListen | WrongCurrency):
+    if isinstance(error, CannotListen | CannotOpen):
         return str(error)
     return f"the store {settings.store_url} cannot be used: {error}"
 
