@@ -7,6 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 CONFIG ?= config
+KILLS ?= 300
 # Debian's names of the real peers that tests/interop talks to.
 PEERS := freediameter freediameter-extensions iproute2 kamailio kamailio-ims-modules openssl sip-tester tshark
 
@@ -47,9 +48,10 @@ check: $(VENV)/.dev ## lint, formatting, types, and which room may import which
 	$(BIN)/python -m pytest -q tests/test_imports.py
 
 peers: ## as root: install the real peers from Debian
-	@test "$$(id -u)" = 0 || { echo "make $@ needs root: it installs Debian packages" >&2; exit 1; }
-	apt-get -qq update
-	DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $(PEERS)
+	@tools/install_peers.sh $(PEERS)
+
+faults: $(VENV)/.dev ## kill -9 a server under load, KILLS times, and compare what is left with what was answered
+	OCS_FAULTS_KILLS=$(KILLS) $(BIN)/python -m pytest tests/faults -q $(ARGS)
 
 interop: $(VENV)/.dev peers ## as root: tests against freeDiameter, Kamailio and tshark in network namespaces
 	$(BIN)/python -m pytest tests/interop $(ARGS)
@@ -67,4 +69,4 @@ clean: ## remove what builds and tests leave behind (not var/, which holds accou
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis src/*.egg-info
 	find src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help install run test check peers interop conformance lock bare clean
+.PHONY: help install run test check faults peers interop conformance lock bare clean

@@ -35,7 +35,7 @@ def tests():
 
 def test_every_item_has_a_test_or_a_reason(items, tests):
     reasons = tool.read_reasons(tool.REASONS.read_text(), items)
-    assert [item.id for item in items if item.id not in tests and item.id not in reasons] == []
+    assert [item.id for item in items if not tool.shown_by(item, tests, reasons)] == []
 
 
 def test_every_marker_names_an_item(items, tests):
@@ -83,13 +83,19 @@ def test_a_marker_that_cannot_be_read_is_refused():
 
 def test_the_page_shows_tests_reasons_and_what_has_neither():
     items = tool.read_items(LIST)
-    reasons = tool.read_reasons("B: {status: later, reason: not yet}", items)
+    reasons = tool.read_reasons("A1: {status: later, reason: all of it}\nB: {status: no, reason: not here}", items)
     text = tool.page(items, {"A1": ["tests/test_x.py::test_one"]}, reasons)
     assert "1 of 3 items have tests." in text
     assert "## A. Base (1 of 2)" in text
-    assert "| A1 | A CER \\| is answered. | `tests/test_x.py::test_one` |" in text
+    assert "| A1 | A CER \\| is answered. | `tests/test_x.py::test_one`<br>later: all of it |" in text
     assert "| A2 | Unknown peer. | **neither test nor reason** |" in text
-    assert "| B1 | CCR. | later: not yet |" in text
+    assert "| B1 | CCR. | not done: not here |" in text
+
+
+def test_the_reason_of_a_section_is_for_what_has_no_test():
+    items = tool.read_items(LIST)
+    reasons = tool.read_reasons("B: {status: no, reason: not here}", items)
+    assert tool.shown_by(items[2], {"B1": ["t"]}, reasons) == ["`t`"]
 
 
 @pytest.mark.parametrize(

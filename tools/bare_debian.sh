@@ -53,8 +53,8 @@ until (exec 3<>/dev/tcp/127.0.0.1/3868) 2>/dev/null; do
   kill -0 "$server" 2>/dev/null || { cat "$new/run.log"; echo "bare_debian.sh: make run ended" >&2; exit 1; }
   sleep 0.1
 done
-inside .venv/bin/python -m tools.first_ccr || { cat "$new/run.log"; exit 1; }
-say "from make run to the first session: $(since)"
+inside .venv/bin/ocs simulate data --msisdn 491700000002 --octets 308400 || { cat "$new/run.log"; exit 1; }
+say "from make run to the end of a first session: $(since)"
 cat "$new/run.log"
 kill -TERM -- "-$server"
 wait "$server" || true

@@ -20,6 +20,7 @@ ITEMS = ROOT / "docs" / "conformance_items.md"
 REASONS = ROOT / "docs" / "conformance_reasons.yaml"
 PAGE = ROOT / "docs" / "conformance.md"
 TESTS = ROOT / "tests"
+NOTHING = "**neither test nor reason**"
 STATUSES = {"later": "later", "no": "not done"}
 
 HEAD = """\
@@ -59,15 +60,16 @@ def read_items(text: str) -> list[Item]:
 
 
 def read_reasons(text: str, items: list[Item]) -> dict[str, Reason]:
-    """Reasons by item; an entry for a letter stands for every item of its section that has no entry of its own."""
-    entries = {name: Reason(**entry) for name, entry in (yaml.safe_load(text) or {}).items()}
+    """Reasons by item, or by letter: one of a letter stands for every item of its section that has nothing else."""
+    # Scalars stay strings: YAML takes a plain `no` for false.
+    entries = yaml.load(text, yaml.BaseLoader) or {}  # noqa: S506 - it builds strings, lists and dicts, nothing else
+    reasons = {name: Reason(**entry) for name, entry in entries.items()}
     known = {item.id for item in items} | {item.id[0] for item in items}
-    if unknown := entries.keys() - known:
+    if unknown := reasons.keys() - known:
         raise ValueError(f"reasons for items that do not exist: {sorted(unknown)}")
-    if wrong := {name for name, entry in entries.items() if entry.status not in STATUSES}:
+    if wrong := {name for name, reason in reasons.items() if reason.status not in STATUSES}:
         raise ValueError(f"status is one of {sorted(STATUSES)}: {sorted(wrong)}")
-    chosen = {item.id: entries.get(item.id, entries.get(item.id[0])) for item in items}
-    return {id_: reason for id_, reason in chosen.items() if reason}
+    return reasons
 
 
 def marked(tree: ast.AST, place: str) -> Iterator[tuple[str, str]]:
@@ -114,7 +116,10 @@ def page(items: list[Item], tests: dict[str, list[str]], reasons: dict[str, Reas
     parts = [HEAD, f"{proved} of {len(items)} items have tests.\n"]
     for section, members in sections.items():
         count = sum(item.id in tests for item in members)
-        rows = [f"| {item.id} | {_cell(item.text)} | {_state(item, tests, reasons)} |\n" for item in members]
+        rows = [
+            f"| {item.id} | {_cell(item.text)} | {'<br>'.join(shown_by(item, tests, reasons)) or NOTHING} |\n"
+            for item in members
+        ]
         parts += [
             f"\n## {section} ({count} of {len(members)})\n\n",
             "| id | item | shown by |\n| --- | --- | --- |\n",
@@ -123,12 +128,12 @@ def page(items: list[Item], tests: dict[str, list[str]], reasons: dict[str, Reas
     return "".join(parts)
 
 
-def _state(item: Item, tests: dict[str, list[str]], reasons: dict[str, Reason]) -> str:
+def shown_by(item: Item, tests: dict[str, list[str]], reasons: dict[str, Reason]) -> list[str]:
+    """The tests of an item and its own reason, which says what is left; or the reason of its section; or nothing."""
     shown = [f"`{test}`" for test in tests.get(item.id, [])]
-    if reason := reasons.get(item.id):
-        # An item may be tested in part: then its reason says what is left.
+    if reason := reasons.get(item.id) or (None if shown else reasons.get(item.id[0])):
         shown.append(f"{STATUSES[reason.status]}: {_cell(reason.reason)}")
-    return "<br>".join(shown) or "**neither test nor reason**"
+    return shown
 
 
 def _cell(text: str) -> str:

@@ -43,6 +43,14 @@ def mask_subscribers(_logger: Any, _method: str, event: MutableMapping[str, Any]
     return event
 
 
+def spell_out_controls(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """A processor of structlog: a terminal must not obey what a client put into a name. JSON escapes by itself."""
+    for key, value in event.items():
+        if isinstance(value, str) and key != "exception" and not value.isprintable():
+            event[key] = ascii(value)[1:-1]
+    return event
+
+
 def set_up(level: str = "info", form: str = "auto", stream: TextIO | None = None) -> None:
     """Direct all logs of the process to `stream` (stderr). `form`: "json", "console", or "auto": console on a TTY."""
     target = sys.stderr if stream is None else stream
@@ -55,7 +63,7 @@ def set_up(level: str = "info", form: str = "auto", stream: TextIO | None = None
         mask_subscribers,
     ]
     rendering: list[Any] = (
-        [structlog.dev.ConsoleRenderer(colors=target.isatty())]
+        [spell_out_controls, structlog.dev.ConsoleRenderer(colors=target.isatty())]
         if console
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
     )

@@ -10,6 +10,7 @@ from ocs.api.direct import DirectCommands
 from ocs.api.ports import PeerView, Reloaded
 from ocs.balances.account import Account, Balance, Status
 from ocs.balances.adjust import open_account
+from ocs.balances.journal import Entry
 from ocs.cdr.records import Cdr
 from ocs.charging.outcome import AccountWrite, Outcome
 from ocs.charging.session import Group, Session, SessionState
@@ -82,6 +83,11 @@ class Server:
         account, entry = open_account(new, NOW_NS, by="test", reason="")
         await self.store.commit([Outcome((AccountWrite(account, entry, (f"msisdn:{account_id}",)),))])
         return account
+
+    async def forge(self, account: Account) -> None:
+        """Write a state of an account that its entry does not lead to."""
+        entry = Entry(account.id, account.version, "charge", NOW_NS)
+        await self.store.commit([Outcome((AccountWrite(account, entry),))])
 
     async def charge(self, account: Account, *cdrs: Cdr, session: Session | None = None) -> Account:
         """Write CDRs or a session with an entry that changes nothing else."""

@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 
 from ocs.balances.account import Balance, Status
@@ -232,3 +233,15 @@ async def test_history_is_paged_by_version(server):
         rest = (await client.get(f"/v1/accounts/demo/history?after={page['next']}")).json()
     assert [entry["version"] for entry in page["items"]] == [1, 2, 3]
     assert [entry["version"] for entry in rest["items"]] == [4]
+
+
+async def test_the_ledger_of_an_account_is_proved_or_not(server):
+    account = await server.open_account("demo", money(7))
+    async with server.client() as client:
+        await client.post("/v1/accounts/demo/topup", json=TOP_UP)
+        right = (await client.get("/v1/accounts/demo/ledger")).json()
+        await server.forge(msgspec.structs.replace(account, version=3))
+        wrong = (await client.get("/v1/accounts/demo/ledger")).json()
+    assert right == {"id": "demo", "version": 2, "entries": 2, "differences": []}
+    (difference,) = wrong["differences"]
+    assert difference == "account demo balance money: (value, held) is (7, 0), the journal says (5000000007, 0)"

@@ -93,9 +93,11 @@ async def test_peers_are_listed(server):
 
 async def test_a_reload_says_what_became_of_it(server):
     async with server.client() as client:
-        done = await client.post("/v1/reload", json={})
+        done = await client.post("/v1/reload")
+        wrong = await client.post("/v1/reload", json={"fast": True})
         server.reloaded = Reloaded(done=False, tariff_version="t1", problems=("a.yaml:1:1 x: wrong",))
         refused = await client.post("/v1/reload", json={})
+    assert wrong.status_code == 422
     assert (done.status_code, done.json()["tariff_version"]) == (200, "t2")
     assert (refused.status_code, refused.json()["errors"]) == (422, ["a.yaml:1:1 x: wrong"])
 

@@ -309,3 +309,14 @@ def test_a_group_named_twice_in_one_request_is_debited_for_both_and_holds_one_gr
     answer = world.send(request(UPDATE, 1, group(ask=ANY, used=[octets(MIB)]), group(ask=ANY, used=[octets(MIB)])))
     assert [g.granted for g in answer.groups] == [10 * MIB, 10 * MIB]
     assert (world.balance().value, world.balance().held) == (10 * AUD - 2 * AUD // 100, AUD // 10)
+
+
+@pytest.mark.conformance("C9")
+def test_a_group_reported_as_final_is_over_and_the_others_go_on() -> None:
+    world = World(money(10 * AUD))
+    world.send(request(INITIAL, 0, group(100, ask=ANY), group(101, ask=ANY)))
+    assert world.balance().held == 2 * AUD // 10
+    answer = world.send(request(UPDATE, 1, group(100, used=[octets(1 * MIB)], final=True)))
+    assert answer.groups[0].granted is None
+    assert (world.balance().value, world.balance().held) == (10 * AUD - AUD // 100, AUD // 10)
+    assert world.send(request(UPDATE, 2, group(101, ask=ANY, used=[octets(1 * MIB)]))).groups[0].granted == 10 * MIB

@@ -12,6 +12,7 @@ from tests.interop.namespace import Namespace
 from tests.interop.service import Service
 
 ROOT = Path(__file__).parent.parent.parent
+PROGRAM = ROOT / ".venv" / "bin" / "ocs"
 DIAMETER_PORT = 3868
 HTTP_PORT = 2080
 
@@ -33,35 +34,34 @@ class OcsServer(Service):
 
     def __init__(self, namespace: Namespace, folder: Path):
         folder.mkdir()
-        copy_config(folder / "config", f"sqlite:{folder}/ocs.db")
+        self.config = folder / "config"
+        copy_config(self.config, f"sqlite:{folder}/ocs.db")
         self.namespace = namespace
-        program = ROOT / ".venv" / "bin" / "ocs"
-        super().__init__(
-            namespace.command(program, "serve", "--config", folder / "config"), folder / "ocs.log", cwd=folder
-        )
+        argv = namespace.command(PROGRAM, "serve", "--config", self.config)
+        super().__init__(argv, folder / "ocs.log", cwd=folder)
 
     def wait_until_ready(self) -> None:
         self.wait_for("an answer from /readyz", self._is_ready)
 
     def _is_ready(self) -> bool:
         try:
-            return self.request("GET", "/readyz")[0] == 200
+            return self.request("/readyz")[0] == 200
         except OSError:
             return False
 
-    def request(self, method: str, path: str) -> tuple[int, bytes]:
-        """(status, body)"""
+    def request(self, path: str) -> tuple[int, bytes]:
+        """(status, body) of a GET."""
         connection = http.client.HTTPConnection("127.0.0.1", HTTP_PORT)
         connection.sock = self.namespace.connect("127.0.0.1", HTTP_PORT)
         try:
-            connection.request(method, path)
+            connection.request("GET", path)
             response = connection.getresponse()
             return response.status, response.read()
         finally:
             connection.close()
 
     def get(self, path: str) -> Any:
-        status, body = self.request("GET", path)
+        status, body = self.request(path)
         assert status == 200, f"GET {path}: {status} {body[:300]!r}"
         return json.loads(body)
 

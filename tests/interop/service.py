@@ -45,7 +45,12 @@ class Service:
         self.process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        with self.log.open("wb") as log:
+        self.start()
+        return self
+
+    def start(self) -> None:
+        """Starts the program; its log goes on where it was."""
+        with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 self.argv,
                 stdin=subprocess.DEVNULL,
@@ -54,12 +59,17 @@ class Service:
                 cwd=self.cwd,
                 start_new_session=True,
             )
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    def kill(self) -> None:
+        """Ends the program at once, as a loss of power would."""
+        assert self.process is not None
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
 
     def stop(self) -> int:
         """Ends the program and returns its exit status; the log stays."""

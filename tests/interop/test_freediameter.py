@@ -1,5 +1,7 @@
 """freeDiameter as a peer that watches its connection, and as a relay that finds ocs by realm."""
 
+import re
+import subprocess
 from decimal import Decimal
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from tests.interop.client import (
     CCR,
     CREDIT_CONTROL,
+    EVENT,
     INITIAL,
     PROXIABLE,
     REQUEST,
@@ -16,18 +19,26 @@ from tests.interop.client import (
     Client,
     mscc,
     rsu,
+    u32,
     usu,
 )
 from tests.interop.freediameter import IDENTITY, PORT, free_diameter
+from tests.interop.ocs_server import PROGRAM
 
 GATEWAY = "pgw.example.net"
+SMS_CONTEXT = "32274@3gpp.org"
 
 
 @pytest.fixture
 def relay(namespace, ocs, tmp_path):
     with free_diameter(namespace, tmp_path / "freediameter", clients=GATEWAY) as relay:
-        relay.wait_for_log("-> 'STATE_OPEN'	'ocs.example.com'")
+        wait_for_open(relay, 1)
         yield relay
+
+
+def wait_for_open(relay, count: int) -> None:
+    """The relay has opened its connection to ocs so many times."""
+    relay.wait_for("an open peer", lambda: relay.text().count("-> 'STATE_OPEN'	'ocs.example.com'") == count)
 
 
 @pytest.fixture
@@ -113,3 +124,80 @@ def test_repeat_through_a_relay_moves_nothing(gateway, ocs):
     assert (first.message.command_code, first.message.application_id) == (CCR, CREDIT_CONTROL)
     assert (first.result_code, second.message.avps) == (2001, first.message.avps)
     assert ocs.balances("demo-money") == debited
+
+
+@pytest.mark.conformance("C1", "C25")
+def test_message_center_debits_a_message_at_once(gateway, ocs):
+    answer = gateway.ccr(
+        f"{GATEWAY};1;event", EVENT, 0, u32(436, 0), mscc(rsu(events=1)), msisdn="491700000002", context=SMS_CONTEXT
+    )
+    assert answer.result_code == 2001
+    (money,) = ocs.balances("demo-money").values()
+    assert (Decimal(money["value"]), Decimal(money["held"])) == (Decimal("9.95"), 0)
+    assert [(cdr["service"], cdr["usage"], cdr["cost"]) for cdr in ocs.cdrs("demo-money")] == [("sms", 1, "0.05")]
+
+
+@pytest.mark.conformance("C26")
+@pytest.mark.parametrize(("delivered", "left"), [(1, Decimal("9.95")), (0, Decimal(10))])
+def test_message_is_paid_when_it_is_delivered(gateway, ocs, delivered, left):
+    session = f"{GATEWAY};1;message"
+    submit = gateway.ccr(session, INITIAL, 0, mscc(rsu(events=1)), msisdn="491700000002", context=SMS_CONTEXT)
+    assert (submit.result_code, submit.number(456, 431, 417)) == (2001, 1)
+    (held,) = ocs.balances("demo-money").values()
+    assert (Decimal(held["value"]), Decimal(held["held"])) == (Decimal(10), Decimal("0.05"))
+    report = mscc(usu(events=delivered))
+    end = gateway.ccr(session, TERMINATION, 1, report, msisdn="491700000002", context=SMS_CONTEXT)
+    assert end.result_code == 2001
+    (money,) = ocs.balances("demo-money").values()
+    assert (Decimal(money["value"]), Decimal(money["held"])) == (left, 0)
+
+
+@pytest.mark.conformance("B45", "B4")
+def test_session_goes_on_after_a_loss_of_power(gateway, relay, ocs):
+    session = f"{GATEWAY};1;power"
+    gateway.ccr(session, INITIAL, 0, mscc(rsu()), msisdn="491700000002")
+    report = mscc(rsu(), usu(total_octets=100_000))
+    answered = gateway.ccr(session, UPDATE, 1, report, msisdn="491700000002")
+    debited = ocs.balances("demo-money")
+
+    ocs.kill()
+    ocs.start()
+    ocs.wait_until_ready()
+    wait_for_open(relay, 2)
+
+    assert ocs.balances("demo-money") == debited
+    flags = REQUEST | PROXIABLE | RETRANSMISSION
+    repeated = gateway.ccr(session, UPDATE, 1, report, msisdn="491700000002", flags=flags)
+    assert (answered.result_code, repeated.message.avps) == (2001, answered.message.avps)
+    assert ocs.balances("demo-money") == debited
+    end = gateway.ccr(session, TERMINATION, 2, mscc(usu(total_octets=208_400)), msisdn="491700000002")
+    assert end.result_code == 2001
+    (money,) = ocs.balances("demo-money").values()
+    assert (Decimal(money["value"]), Decimal(money["held"])) == (Decimal(10) - Decimal("0.002949219"), 0)
+
+
+@pytest.mark.conformance("J6")
+def test_reload_takes_a_new_price_and_keeps_sessions_and_peers(gateway, relay, namespace, ocs):
+    old, new = f"{GATEWAY};1;old", f"{GATEWAY};1;new"
+    gateway.ccr(old, INITIAL, 0, mscc(rsu()), msisdn="491700000002")
+    tariff = ocs.config / "tariffs" / "standard.yaml"
+    tariff.write_text(tariff.read_text().replace("0.01 AUD/MiB", "0.02 AUD/MiB"))
+    subprocess.run(namespace.command(PROGRAM, "reload"), check=True)
+
+    assert gateway.ccr(old, TERMINATION, 1, mscc(usu(total_octets=1)), msisdn="491700000002").result_code == 2001
+    assert gateway.ccr(new, INITIAL, 0, mscc(rsu()), msisdn="491700000002").result_code == 2001
+    end = gateway.ccr(new, TERMINATION, 1, mscc(usu(total_octets=308_400)), msisdn="491700000002")
+    assert end.result_code == 2001
+    # 302 KiB at 0.02 AUD/MiB, half a nano rounded up.
+    assert [cdr["cost"] for cdr in ocs.cdrs("demo-money") if cdr["session_id"] == new] == ["0.005898438"]
+    assert re.findall(r"'STATE_OPEN'\t-> .*'ocs.example.com'", relay.text()) == []
+
+
+@pytest.mark.conformance("A9", "J7")
+def test_shutdown_says_goodbye(relay, ocs, capture):
+    assert ocs.stop() == 0
+    capture.close()
+    goodbyes = capture.fields("diameter.cmd.code == 282", "tcp.srcport", "diameter.Disconnect-Cause")
+    assert goodbyes[0] == ["3868", "0"]
+    answers = capture.fields("diameter.cmd.code == 282 && diameter.flags.request == 0", "diameter.Result-Code")
+    assert answers == [["2001"]]

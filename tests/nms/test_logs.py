@@ -83,3 +83,12 @@ def test_the_form_for_people_is_no_json(lines):
     assert "49170*****01" in stream.getvalue()
     assert not stream.getvalue().startswith("{")
     assert lines() == []
+
+
+def test_what_clients_named_does_not_move_the_terminal(lines):
+    stream = io.StringIO()
+    logs.set_up("info", "console", stream)
+    structlog.get_logger().info("refused", session_id="pgw;\x1b[2J;1")
+    assert "\x1b[2J" not in stream.getvalue()
+    assert "pgw;\\x1b[2J;1" in stream.getvalue()
+    assert lines() == []

@@ -76,6 +76,7 @@ def value(metrics: Metrics, name: str, **with_labels: str) -> float | None:
     return metrics.registry.get_sample_value(name, with_labels)
 
 
+@pytest.mark.conformance("J2")
 def test_every_promised_metric_is_there_with_its_labels(metrics):
     found: dict[str, set[str]] = {}
     for name, given in samples(touched(metrics)):
@@ -91,6 +92,7 @@ def test_names_follow_the_conventions(metrics):
         assert family.documentation.endswith("."), family.name
 
 
+@pytest.mark.conformance("J4")
 def test_no_label_could_hold_a_subscriber_or_a_session(metrics):
     forbidden = {"subscriber", "session", "session_id", "msisdn", "imsi", "account", "account_id", "called"}
     used = {label for _, given in samples(touched(metrics)) for label, _ in given}
@@ -126,6 +128,7 @@ def test_result_codes_are_a_known_set_and_other(metrics):
     assert value(metrics, "ocs_diameter_requests_total", **given, result_code="other") == 3
 
 
+@pytest.mark.conformance("J4")
 def test_what_peers_and_clients_choose_makes_no_new_children(metrics):
     before = len(samples(touched(metrics)))
     for number in range(1_000):

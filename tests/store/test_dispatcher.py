@@ -426,6 +426,44 @@ async def test_a_session_not_found_before_the_account_was_read_is_looked_for_aga
     assert await balance(store) == 993
 
 
+async def test_absence_seen_before_another_command_read_the_account_is_not_believed(store, client):
+    """Found absent, opened by another node, and then the account read for another session: no version would tell."""
+    store.finds.shut = True
+    client.initial("s")
+    await store.finds.let()  # s: there is no such session
+    other = Client(Dispatcher(store, Metrics()))
+    store.finds.shut = False
+    other.initial("s")
+    await idle()
+    await client.dispatcher.run("a", None, lambda account, _: Outcome())  # the account is known now, without s
+    await store.finds.open()
+    assert client.told == other.told == ["2001 s I/0 left 993"]
+    assert await balance(store) == 993
+
+
+async def test_a_conflict_while_a_session_is_read_keeps_the_order_and_reads_again(store, client):
+    await opened(client, "s", "t")
+    fresh = Client(Dispatcher(store, Metrics()))
+    fresh.look("s")
+    await idle()
+    store.commits.shut = store.loads.shut = True
+    fresh.update(1, "s")
+    await idle()
+    fresh.update(1, "t")
+    await idle()
+    fresh.update(2, "s")
+    await store.elsewhere("a", change=500)
+    store.loaded.clear()
+    await store.commits.let()  # a conflict, while t is being read for the state before it
+    assert store.loaded == []
+    await store.loads.let()
+    assert store.loaded == [("a", "s")]
+    await store.loads.open()
+    await store.commits.open()
+    assert fresh.told[1:] == ["2001 s U/1 left 1479", "2001 t U/1 left 1472", "2001 s U/2 left 1465"]
+    assert store.loaded == [("a", "s"), ("a", "t")]
+
+
 async def test_endless_conflicts_end_as_busy(store, dispatcher, client):
     await opened(client)
     commit = store.commit
@@ -629,6 +667,7 @@ async def test_a_client_that_breaks_harms_nobody(store, client):
 # Bounds.
 
 
+@pytest.mark.conformance("B44")
 async def test_an_answer_in_time_or_none(store):
     client = Client(Dispatcher(store, Metrics(), answer_deadline_s=0))
     store.commits.shut = True
@@ -644,6 +683,20 @@ async def test_an_answer_in_time_or_none(store):
     patient.initial()
     await idle()
     assert patient.told == ["2001 s I/0 left 993"]
+
+
+async def test_only_what_is_late_counts_as_late(store):
+    metrics = Metrics()
+    client = Client(Dispatcher(store, metrics, answer_deadline_s=0))
+    client.send(request(0, key="quick", of=I, subscriber=()))
+    await idle()
+    store.commits.shut = True
+    client.initial()
+    await idle()
+    await store.commits.open()
+    late = metrics.registry.get_sample_value("ocs_limit_hits_total", {"limit": "answer_deadline_s"})
+    assert client.told == ["5030"]
+    assert late == 1
 
 
 async def test_a_late_look_up_is_not_answered_twice(store):

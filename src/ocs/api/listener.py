@@ -10,11 +10,21 @@ from collections.abc import Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
+from ocs.limits import HTTP_CONNECTIONS_MAX
+
 SHUTDOWN_TIMEOUT_S = 2
 
 
 class _Quiet(uvicorn.Server):
-    """A uvicorn that leaves the signals alone."""
+    """A uvicorn that leaves the signals alone, and says when it serves."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.serves = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.serves.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -35,6 +45,7 @@ class HttpListener:
                 server_header=False,
                 timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
                 ws="none",
+                limit_concurrency=HTTP_CONNECTIONS_MAX,
                 interface="asgi3",
             )
         )
@@ -43,6 +54,7 @@ class HttpListener:
     async def start(self) -> None:
         """Serve from now on."""
         self._task = asyncio.create_task(self._server.serve(sockets=[self._socket]), name="http")
+        await self._server.serves.wait()
 
     async def stop(self) -> None:
         """Finish what is being answered, then close."""

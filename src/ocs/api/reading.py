@@ -48,12 +48,17 @@ def number_cursor(parameters: dict[str, str]) -> int:
     return int(text)
 
 
-async def body(request: Request, shape: type[B]) -> B:
-    """The JSON body as `shape`; 415 for another content type, 413 above the bound, 422 for what does not fit."""
+async def body(request: Request, shape: type[B], empty: B | None = None) -> B:
+    """The JSON body as `shape`; 415 for another content type, 413 above the bound, 422 for what does not fit.
+
+    empty: what no body at all means; None: there has to be one.
+    """
+    octets = await bounded(request)
+    if not octets and empty is not None:
+        return empty
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != "application/json":
         raise Problem(415, "the body has to be application/json")
-    octets = await bounded(request)
     try:
         return msgspec.json.decode(octets, type=shape)
     except msgspec.ValidationError as error:

@@ -57,9 +57,9 @@ class Records:
         return json_response({"items": self._server.peers(), "next": None})
 
     async def reload(self, request: Request) -> Response:
-        """Read the configuration again; 422 with every problem where it cannot be taken over."""
+        """Read the configuration again; 422 with every problem where it cannot be taken over. The body may be empty."""
         query(request, ())
-        await body(request, Nothing)
+        await body(request, Nothing, empty=Nothing())
         reloaded = await self._server.reload()
         if not reloaded.done:
             raise Problem(422, "the configuration has errors; the old one stays in use", reloaded.problems)

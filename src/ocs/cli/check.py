@@ -46,8 +46,12 @@ def _print_text(diagnostics: list[Diagnostic], usable: bool) -> None:
         print(diagnostic)
     errors = sum(diagnostic.severity.value == "error" for diagnostic in diagnostics)
     warnings = len(diagnostics) - errors
-    found = f"{errors} errors, {warnings} warnings" if diagnostics else "no problems"
+    found = f"{_count(errors, 'error')}, {_count(warnings, 'warning')}" if diagnostics else "no problems"
     print(f"{'fine' if usable else 'not usable'}: {found}")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _print_json(diagnostics: list[Diagnostic], usable: bool) -> None:

@@ -19,7 +19,7 @@ def print_json(content: object) -> None:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
     """A table of `rows`; `empty` is said where there are none. Columns named ">x" are aligned to the right."""
-    made = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    made = [["" if cell is None else printable(str(cell)) for cell in row] for row in rows]
     if not made:
         print(empty)
         return
@@ -34,6 +34,11 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty:
     # A pipe has no width: nothing is cut off there.
     width = None if sys.stdout.isatty() else 1_000
     Console(width=width, highlight=False, markup=False, soft_wrap=False).print(table)
+
+
+def printable(text: str) -> str:
+    """The text with control characters spelled out: clients choose names, and a terminal obeys them."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def fail(message: str, code: int) -> NoReturn:

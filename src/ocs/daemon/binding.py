@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import socket
+from typing import Final
+
+BACKLOG: Final = 128
 
 
 class CannotListen(Exception):
@@ -27,7 +30,7 @@ def explain(what: str, host: str, port: int, error: OSError) -> CannotListen:
 
 
 def bind_tcp(what: str, host: str, port: int) -> socket.socket:
-    """A bound TCP socket of the first address that `host` resolves to; CannotListen where there is none."""
+    """A listening TCP socket of the first address that `host` resolves to; CannotListen where there is none."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -38,6 +41,7 @@ def bind_tcp(what: str, host: str, port: int) -> socket.socket:
             if family == socket.AF_INET6:
                 bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             bound.bind(address)
+            bound.listen(BACKLOG)
         except OSError:
             bound.close()
             raise

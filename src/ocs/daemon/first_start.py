@@ -7,26 +7,29 @@ from ocs.config.settings import Settings
 from ocs.store.interface import Applied, Store
 
 
-class WrongCurrency(Exception):
-    """The accounts of the store are in another currency than the tariff; the message says what to do."""
+class CannotOpen(Exception):
+    """The accounts cannot be served, or not be opened; the message says why, and what to do."""
 
 
 async def open_accounts(store: Store, settings: Settings, now_ns: int) -> int:
     """Open them in one transaction where the store has no account at all; returns how many were opened.
 
-    Raises WrongCurrency where the store has accounts of another currency: their balances cannot be charged.
+    Raises CannotOpen, also where the store has accounts of another currency: their balances cannot be charged.
     """
     currency = settings.tariff.currency
     existing = await store.accounts("", 1)
     if existing:
         found = existing[0].currency
         if found != currency:
-            raise WrongCurrency(
+            raise CannotOpen(
                 f"the accounts in {settings.store_url} are in {found}, but the tariff is in {currency}: "
                 "set another store, or a tariff in that currency"
             )
         return 0
     outcomes = [opening(each, currency, "ocs", "subscribers.yaml", now_ns) for each in settings.subscribers]
+    refused = next((outcome.conflict for outcome in outcomes if outcome.conflict), "")
+    if refused:
+        raise CannotOpen(f"subscribers.yaml: {refused}")
     if outcomes:
         applied = await store.commit(outcomes)
         assert set(applied) == {Applied.DONE}, "an empty store has nothing to conflict with"

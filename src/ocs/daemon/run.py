@@ -18,7 +18,7 @@ from ocs import __version__, logs
 from ocs.config.load import load
 from ocs.config.settings import Settings
 from ocs.daemon.binding import CannotListen
-from ocs.daemon.first_start import WrongCurrency
+from ocs.daemon.first_start import CannotOpen
 from ocs.daemon.greeting import greeting
 from ocs.daemon.notify import notify
 from ocs.daemon.server import OcsServer
@@ -60,7 +60,7 @@ async def _serve(folder: Path, settings: Settings) -> int:
     signals = _Signals(server)
     try:
         await server.start()
-    except (CannotListen, WrongCurrency, StoreInUse, WrongStore, StoreDown) as error:
+    except (CannotListen, CannotOpen, StoreInUse, WrongStore, StoreDown, OSError) as error:
         await server.close()
         _say(f"ocs: {_words(error, settings)}", sys.stderr)
         return USAGE
@@ -85,7 +85,7 @@ def _say(text: str, stream: TextIO) -> None:
 
 
 def _words(error: Exception, settings: Settings) -> str:
-    if isinstance(error, CannotListen | WrongCurrency):
+    if isinstance(error, CannotListen | CannotOpen):
         return str(error)
     return f"the store {settings.store_url} cannot be used: {error}"
 
@@ -98,7 +98,7 @@ class _Signals:
     def __init__(self, server: OcsServer) -> None:
         self.stopped = asyncio.Event()
         self._server = server
-        self._reload: asyncio.Task[object] | None = None
+        self._reload: asyncio.Task[None] | None = None
         loop = asyncio.get_running_loop()
         for number in self.STOPPING:
             loop.add_signal_handler(number, self._stop)
@@ -114,5 +114,11 @@ class _Signals:
 
     def _hang_up(self) -> None:
         notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1_000}")
-        self._reload = asyncio.create_task(self._server.reload())
-        self._reload.add_done_callback(lambda _: notify("READY=1"))
+        self._reload = asyncio.create_task(self._reload_now())
+
+    async def _reload_now(self) -> None:
+        try:
+            await self._server.reload()
+        except Exception:  # noqa: BLE001 - logged; the server goes on with what it has
+            _log.exception("reload_failed")
+        notify("READY=1")

@@ -71,7 +71,7 @@ class OcsServer:
     # Life
 
     async def start(self) -> None:
-        """Listen and serve. CannotListen, WrongCurrency, or what the store raises where that cannot be."""
+        """Listen and serve. CannotListen, CannotOpen, OSError, or what the store raises where that cannot be."""
         settings = self.settings
         # Ports first: what is wrong with them is no reason to touch the store.
         bound = bind_tcp("HTTP", settings.http_host, settings.http_port)

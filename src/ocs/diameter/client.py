@@ -11,7 +11,7 @@ import random
 from collections import deque
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address
-from typing import Final
+from typing import Final, cast
 
 from ocs.diameter import base_messages
 from ocs.diameter.admission import plain_address
@@ -156,8 +156,7 @@ class Client(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Connected."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
         self.local_address = plain_address(transport.get_extra_info("sockname")[0])
 
     def data_received(self, data: bytes) -> None:

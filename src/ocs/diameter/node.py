@@ -27,6 +27,8 @@ from ocs.limits import ANSWER_DEADLINE_S, CONNECTIONS_MAX, DRAIN_TIMEOUT_S, INFL
 _LISTEN: Final[Mapping[Transport, Callable[[str, int, Accept], Awaitable[asyncio.Server]]]] = {
     Transport.TCP: tcp.listen,
 }
+# Applications keep ANSWER_DEADLINE_S themselves, and know best what to say then; this is for what they forget.
+_OVERDUE_NS: Final = (ANSWER_DEADLINE_S + 2) * SECOND_NS
 # Reading goes on when this much of what was too much is left.
 _RESUME_NUMERATOR: Final = 3
 _RESUME_DENOMINATOR: Final = 4
@@ -182,11 +184,10 @@ class Node:
             self.observer.peer_state(peer.key, state)
 
     def took(self, context: RequestContext) -> None:
-        """A request goes to its application, which has ANSWER_DEADLINE_S to answer."""
+        """A request goes to its application, which has ANSWER_DEADLINE_S to answer, and a little more."""
         self.inflight[context] = None
         if self._deadline is None:
-            due_ns = context.received_ns + ANSWER_DEADLINE_S * SECOND_NS
-            self._deadline = self.clock.call_at(due_ns, self._overdue)
+            self._deadline = self.clock.call_at(context.received_ns + _OVERDUE_NS, self._overdue)
 
     def answered(self, context: RequestContext) -> None:
         """A request is out of its application's hands."""
@@ -244,11 +245,12 @@ class Node:
         now_ns = self.clock.now_ns()
         while self.inflight:
             context = next(iter(self.inflight))
-            due_ns = context.received_ns + ANSWER_DEADLINE_S * SECOND_NS
+            due_ns = context.received_ns + _OVERDUE_NS
             if due_ns > now_ns:
                 self._deadline = self.clock.call_at(due_ns, self._overdue)
                 return
             self.observer.limit("answer_deadline_s")
+            self.log.error("answer_overdue", peer=context.peer_host, application=context.message.application_id)
             context.error(ResultCode.TOO_BUSY, message="no answer in time")
 
     def _resume(self) -> None:

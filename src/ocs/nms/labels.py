@@ -56,7 +56,21 @@ RATING_FAILURES: Final = ("no_plan", "no_service", "unknown_rating_group", "no_d
 EXPIRIES: Final = ("validity", "idle", OTHER)
 COMMAND_KINDS: Final = ("open", "charge", "expire", "topup", "adjust", "status", "unknown_session", "late", OTHER)
 COMMAND_OUTCOMES: Final = ("done", "conflict", "failed")
-CLOSE_REASONS: Final = ("peer", "no_cer", "framing_lost", "unknown_peer", "watchdog", "replaced", "drained", OTHER)
+CLOSE_REASONS: Final = (
+    "peer",
+    "no_cer",
+    "unknown_peer",
+    "refused",
+    "framing_lost",
+    "watchdog",
+    "replaced",
+    "rival",
+    "output",
+    "drained",
+    "stopped",
+    "internal",
+    OTHER,
+)
 DROP_REASONS: Final = ("unknown_answer", "connection_gone", "closing", OTHER)
 
 PEER_LABELS_MAX: Final = 256

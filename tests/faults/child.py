@@ -1,0 +1,59 @@
+"""`ocs serve` as a child that is killed without warning."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+from pathlib import Path
+
+
+class Child:
+    """A server on the configuration folder `config` of `folder`; its log goes to a file there."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self._process: asyncio.subprocess.Process | None = None
+        self.diameter = ("", 0)
+
+    async def start(self) -> None:
+        """Returns when it is ready."""
+        with (self._folder / "stderr.log").open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "ocs", "serve", "--config", "config", "--log-format", "json"),
+                cwd=self._folder,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+            )
+        said = []
+        while (line := await self._process.stdout.readline()) != b"ready\n":
+            said.append(line.decode())
+            assert line, "the server did not start:\n" + "".join(said) + self.log()
+        found = re.search(r"^Diameter on (\S+):(\d+) \(tcp\)$", "".join(said), re.MULTILINE)
+        self.diameter = (found[1], int(found[2]))
+
+    async def kill(self) -> None:
+        """kill -9."""
+        self._process.kill()
+        await self._gone()
+
+    async def end(self) -> int:
+        """SIGTERM, a drain, the exit status."""
+        self._process.terminate()
+        return await self._gone()
+
+    async def _gone(self) -> int:
+        await self._process.stdout.read()
+        status = await self._process.wait()
+        self._process = None
+        return status
+
+    async def close(self) -> None:
+        """Leave nothing running."""
+        if self._process is not None:
+            await self.kill()
+
+    def log(self) -> str:
+        """What it said on stderr, in all its lives."""
+        return (self._folder / "stderr.log").read_text()
