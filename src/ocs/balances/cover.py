@@ -89,6 +89,21 @@ class Covered(NamedTuple):
     short: str
 
 
+class Step(NamedTuple):
+    """What one balance, or the money balances together, did in a walk; for explanations.
+
+    kind: "fee", "units", "money" or "overdraft". usage: base units covered. taken: (balance, amount), in order.
+    nanos: the money in it. meter, sliced: as they stand after the step; None where it had none.
+    """
+
+    kind: str
+    usage: int
+    taken: tuple[tuple[str, int], ...]
+    nanos: int = 0
+    meter: Meter | None = None
+    sliced: Sliced | None = None
+
+
 class _Walk:
     """The walk: lives inside one call of `cover`. `left` is what is left of each balance's budget."""
 
@@ -101,8 +116,10 @@ class _Walk:
         "nanos",
         "position",
         "rest",
+        "seen",
         "sliced",
         "spent_nanos",
+        "steps",
         "taken",
     )
 
@@ -122,6 +139,29 @@ class _Walk:
         self.sliced = {sliced.balance_id: sliced for sliced in state.sliced}
         self.spent_nanos = state.spent_nanos
         self.nanos = 0
+        self.steps: list[Step] | None = None
+
+    def watched(self, steps: list[Step]) -> None:
+        """Have each step from here on noted in `steps`."""
+        self.steps = steps
+        self.seen = (self.rest, self.nanos, dict(self.taken), dict(self.meters), dict(self.sliced))
+
+    def note(self, kind: str) -> None:
+        """Note what was done since the step before, if anything was."""
+        assert self.steps is not None
+        rest, nanos, taken, meters, sliced = self.seen
+        parts = tuple([(name, amount - taken.get(name, 0)) for name, amount in self.taken.items()])
+        step = Step(
+            kind,
+            rest - self.rest,
+            tuple([(name, amount) for name, amount in parts if amount]),
+            self.nanos - nanos,
+            next((meter for subject, meter in self.meters.items() if meters.get(subject) is not meter), None),
+            next((one for name, one in self.sliced.items() if sliced.get(name) is not one), None),
+        )
+        if step.usage or step.taken:
+            self.steps.append(step)
+        self.watched(self.steps)
 
     def take(self, balance_id: str, amount: int) -> None:
         """Take `amount` off a balance."""
@@ -152,12 +192,23 @@ class _Walk:
         self.position += usage
 
 
-def cover(state: State, choice: Choice, budget: Budget, usage: int, *, delivered: bool = False) -> Covered:
+def cover(
+    state: State,
+    choice: Choice,
+    budget: Budget,
+    usage: int,
+    *,
+    delivered: bool = False,
+    steps: list[Step] | None = None,
+) -> Covered:
     """Walk the balances for up to `usage` base units; the connect fee is taken with the first of them.
 
     delivered: the usage has happened, so that a maximum cost which would disconnect no longer ends it.
+    steps: for explanations, takes what each balance did.
     """
     walk = _Walk(state, choice, budget, usage, delivered=delivered)
+    if steps is not None:
+        walk.watched(steps)
     lack = "blocked" if len(walk.money) < len(choice.money) else "no_credit"
     fee_nanos = state.fee_nanos if usage else 0
     if fee_nanos:
@@ -165,6 +216,8 @@ def cover(state: State, choice: Choice, budget: Budget, usage: int, *, delivered
             return Covered(0, 0, (), 0, 0, state, lack)
         walk.pay(walk.money, fee_nanos)
         walk.nanos += fee_nanos
+        if walk.steps is not None:
+            walk.note("fee")
     if _cover_by_units(walk, choice.units, state):
         lack = "blocked"
         by_units = usage - walk.rest
@@ -226,10 +279,12 @@ def _cover_by_units(walk: _Walk, units: Sequence[Balance], state: State) -> bool
     for balance in units:
         if not walk.rest:
             return False
-        if _is_priced(balance):
+        if is_priced(balance):
             _units_and_money(walk, balance, state)
         else:
             _units_alone(walk, balance, state.factor)
+        if walk.steps is not None:
+            walk.note("units")
         if balance.blocker and walk.rest:
             return True
     return False
@@ -240,8 +295,8 @@ def _units_alone(walk: _Walk, balance: Balance, factor_id: str) -> None:
     budget = walk.left[balance.id]
     if budget <= 0:
         return
-    slice_size = _slice(balance)
-    factor = _factor(balance, factor_id)
+    slice_size = slice_of(balance)
+    factor = factor_of(balance, factor_id)
     if slice_size <= 1 and factor is None:
         usage = min(walk.rest, budget)
         walk.take(balance.id, usage)
@@ -279,8 +334,12 @@ def _cover_by_money(walk: _Walk, state: State) -> None:
         rate = walk.meters[""].rate if not subject else dict(state.subject_rates).get(subject)
         if rate is not None:
             _charge(walk, _meter(walk, subject, rate), walk.rest, payers)
+        if walk.steps is not None:
+            walk.note("money")
     if walk.rest and not walk.money:
         _charge(walk, _meter(walk, "", walk.meters[""].rate), walk.rest, ())
+        if walk.steps is not None:
+            walk.note("money")
 
 
 def _meter(walk: _Walk, subject: str, rate: Rate) -> Meter:
@@ -322,16 +381,17 @@ def _by_subject(money: Sequence[Balance]) -> Iterable[tuple[str, Sequence[Balanc
     if not any(balance.rating_subject for balance in money):
         yield "", money
         return
-    for subject, payers in groupby(money, key=lambda balance: balance.rating_subject if _is_priced(balance) else ""):
+    for subject, payers in groupby(money, key=lambda balance: balance.rating_subject if is_priced(balance) else ""):
         yield subject, list(payers)
 
 
-def _is_priced(balance: Balance) -> bool:
+def is_priced(balance: Balance) -> bool:
+    """Whether its rating subject is one with prices, which takes money with it."""
     subject = balance.rating_subject
     return bool(subject) and subject != "*any" and not subject.startswith(_ZERO_SUBJECT)
 
 
-def _slice(balance: Balance) -> int:
+def slice_of(balance: Balance) -> int:
     """Free slice of a unit balance in base units: `*zero1m` = a minute; 1 where it has none."""
     subject = balance.rating_subject
     return zero_slice(subject) if subject.startswith(_ZERO_SUBJECT) else 1
@@ -344,7 +404,8 @@ def zero_slice(subject: str) -> int:
     return int(digits) * _SLICE_UNITS.get(text[len(digits) :], 1)
 
 
-def _factor(balance: Balance, factor_id: str) -> Fraction | None:
+def factor_of(balance: Balance, factor_id: str) -> Fraction | None:
+    """How many units one base unit of usage takes; None where it has no such factor."""
     for factor in balance.factors:
         if factor.id in (factor_id, "*any"):
             return factor.value
@@ -353,4 +414,4 @@ def _factor(balance: Balance, factor_id: str) -> Fraction | None:
 
 def subjects_of(choice: Choice) -> set[str]:
     """The rating subjects whose prices a walk needs."""
-    return {balance.rating_subject for balances in choice for balance in balances if _is_priced(balance)}
+    return {balance.rating_subject for balances in choice for balance in balances if is_priced(balance)}

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from ocs.balances.account import Balance
 from ocs.balances.book import Book
 from ocs.balances.choice import Choice
-from ocs.balances.cover import Budget, Covered, State, cover, owed
+from ocs.balances.cover import Budget, Covered, State, Step, cover, owed
 from ocs.rating.prices import price
 from ocs.rating.units import Kind
 
@@ -80,11 +80,19 @@ def _add_rounding(book: Book, choice: Choice, states: Sequence[State], holds: di
             more_nanos -= part
 
 
-def debit(book: Book, choice: Choice, state: State, usage: int, own: dict[str, int] | None = None) -> Debited:
+def debit(
+    book: Book,
+    choice: Choice,
+    state: State,
+    usage: int,
+    own: dict[str, int] | None = None,
+    steps: list[Step] | None = None,
+) -> Debited:
     """Debit `usage` base units that were delivered: from the own holds, then from what is available, then overdraft.
 
     own: what the group held on each balance, in the order of use, already given back; what is taken of it is taken off
     the dict, too. The connect fee is charged with the first usage above 0.
+    steps: for explanations, takes what each balance did.
     """
     own = {} if own is None else own
     taken: dict[str, int] = {}
@@ -93,24 +101,41 @@ def debit(book: Book, choice: Choice, state: State, usage: int, own: dict[str, i
         fee_nanos = cost_nanos = state.fee_nanos
         overdraft_nanos = _pay(book, choice.money, own, taken, fee_nanos)
         state = state.without_fee()
+        if steps is not None:
+            debtor = book.debtor(choice.money) if overdraft_nanos else ""
+            steps += _fee_steps(taken, fee_nanos, overdraft_nanos, debtor)
     rest = usage
     for choice_now, budget in ((_held(book, own), own_budget(own)), (choice, budget_of(book))):
         if not rest or not (choice_now.units or choice_now.money):
             continue
-        covered = cover(state, choice_now, budget, rest, delivered=True)
+        covered = cover(state, choice_now, budget, rest, delivered=True, steps=steps)
         _debit_all(book, covered, own, taken)
         state, rest = covered.state, rest - covered.usage
         cost_nanos += covered.nanos
         by_units += covered.by_units
     if rest:
         due_nanos, state = owed(state, rest)
+        part: tuple[tuple[str, int], ...] = ()
         if due_nanos:
             debtor = book.debtor(choice.money)
             book.debit(debtor, due_nanos)
             taken[debtor] = taken.get(debtor, 0) + due_nanos
+            part = ((debtor, due_nanos),)
         cost_nanos += due_nanos
         overdraft_nanos += due_nanos
+        if steps is not None:
+            steps.append(Step("overdraft", rest, part, due_nanos, state.meters[0]))
     return Debited(by_units, cost_nanos, fee_nanos, overdraft_nanos, state, taken)
+
+
+def _fee_steps(taken: dict[str, int], fee_nanos: int, overdraft_nanos: int, debtor: str) -> list[Step]:
+    """What was paid of a fee, and what of it was owed."""
+    if not overdraft_nanos:
+        return [Step("fee", 0, tuple(taken.items()), fee_nanos)]
+    paid = {**taken, debtor: taken[debtor] - overdraft_nanos}
+    parts = tuple([(balance_id, amount) for balance_id, amount in paid.items() if amount])
+    owing = Step("overdraft", 0, ((debtor, overdraft_nanos),), overdraft_nanos)
+    return [Step("fee", 0, parts, fee_nanos - overdraft_nanos), owing] if parts else [owing]
 
 
 def budget_of(book: Book) -> Budget:

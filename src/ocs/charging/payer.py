@@ -14,7 +14,7 @@ from ocs.charging import house
 from ocs.charging.policy import ServicePolicy
 from ocs.charging.session import Group, Segment, Session
 from ocs.rating.prices import Rate
-from ocs.rating.tariff import Found, NotFound, Tariff, find_rate
+from ocs.rating.tariff import Found, NotFound, SubjectTried, Tariff, find_rate
 from ocs.rating.units import MEASURE_OF_KIND, Kind, Measure
 
 NOTHING = Choice((), ())
@@ -39,8 +39,10 @@ class Payer:
         self._session = session
         self._choices: dict[int, Choice] = {}
 
-    def find_rate(self, rating_group: int | None, at_ns: int) -> Found | NotFound:
-        """The rate of a rating group of the session at a time."""
+    def find_rate(
+        self, rating_group: int | None, at_ns: int, tried: list[SubjectTried] | None = None
+    ) -> Found | NotFound:
+        """The rate of a rating group of the session at a time. `tried` takes what was looked at, for explanations."""
         measure = MEASURE_OF_KIND[self.policy.kind]
         if self.account.id == house.HOUSE_ACCOUNT:
             tariff = self.tariff.at(at_ns)
@@ -48,7 +50,7 @@ class Payer:
             return house.free(destination_id, prefix, measure, tariff.version)
         if self._session.terminating:
             return house.free(house.TERMINATING, "", measure, self.tariff.at(at_ns).version)
-        return self._rate_of(self.account.plan, rating_group, at_ns)
+        return self._rate_of(self.account.plan, rating_group, at_ns, tried)
 
     def segment(self, found: Found | NotFound, group: Group) -> Segment | None:
         """A segment that begins now, None where there is no rate for what the group counts."""
@@ -92,9 +94,11 @@ class Payer:
         found = for_measure(self._rate_of(subject, group.rating_group, at_ns), group.measure)
         return None if isinstance(found, NotFound) else found.rate
 
-    def _rate_of(self, subject: str, rating_group: int | None, at_ns: int) -> Found | NotFound:
+    def _rate_of(
+        self, subject: str, rating_group: int | None, at_ns: int, tried: list[SubjectTried] | None = None
+    ) -> Found | NotFound:
         number = self.policy.default_rating_group if rating_group is None else rating_group
-        return find_rate(self.tariff, subject, self.policy.name, number, self._session.called, at_ns)
+        return find_rate(self.tariff, subject, self.policy.name, number, self._session.called, at_ns, tried)
 
     def _with_debtor(self, choice: Choice) -> Choice:
         """An account that may be negative always has a balance to charge, after all others."""

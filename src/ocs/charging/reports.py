@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from ocs.balances.reserve import debit, release
+from ocs.balances.choice import Choice
+from ocs.balances.cover import State, Step
+from ocs.balances.reserve import Debited, debit, release
 from ocs.charging.payer import Payer
 from ocs.charging.requests import Units
 from ocs.charging.session import Group
@@ -34,13 +36,34 @@ class Reported(NamedTuple):
     notes: tuple[str, ...]
 
 
+class Seen(NamedTuple):
+    """One debit of a report, for explanations: `usage` base units from `at_ns` on.
+
+    group: before it; its segment says the price, None: there was none, nothing was debited, and the rest is empty.
+    state: where the segment stood. steps: what each balance did. done: what became of it.
+    """
+
+    at_ns: int
+    usage: int
+    group: Group
+    choice: Choice | None = None
+    state: State | None = None
+    steps: tuple[Step, ...] = ()
+    done: Debited | None = None
+
+
+Watch = Callable[[Seen], None]
+"""Is told each debit once it is done."""
+
+
 class _Report:
     """Lives inside one call of `report`."""
 
-    def __init__(self, group: Group, payer: Payer, cut: Cut, *, fee_charged: bool) -> None:
+    def __init__(self, group: Group, payer: Payer, cut: Cut, watch: Watch | None, *, fee_charged: bool) -> None:
         self.group = group
         self.payer = payer
         self.cut = cut
+        self.watch = watch
         self.fee_charged = fee_charged
         self.session_fee = False
         self.own = {hold.balance_id: hold.amount for hold in group.holds}
@@ -81,10 +104,15 @@ class _Report:
             self.group = msgspec.structs.replace(
                 group, usage=group.usage + amount, unrated=group.unrated + amount, position=group.position + amount
             )
+            if self.watch is not None:
+                self.watch(Seen(at_ns, amount, group))
             return
         choice = self.payer.choice(segment.rate, group.measure, at_ns)
         state = self.payer.state(group, segment, choice, at_ns, fee_charged=self.fee_charged)
-        done = debit(self.payer.book, choice, state, amount, self.own)
+        steps: list[Step] | None = None if self.watch is None else []
+        done = debit(self.payer.book, choice, state, amount, self.own, steps)
+        if self.watch is not None:
+            self.watch(Seen(at_ns, amount, group, choice, state, tuple(steps or ()), done))
         if done.fee_nanos and not segment.rate.fee_per_group:
             self.fee_charged = self.session_fee = True
         self.cost_nanos += done.cost_nanos
@@ -114,13 +142,15 @@ def report(
     opened_at_ns: int,
     now_ns: int,
     plausible: int | None,
+    watch: Watch | None = None,
 ) -> Reported:
     """Debit what was used and give back the rest of what the group held.
 
     plausible: the most that can have been used by the clock, None where that is unknown: what is beyond is taken for
     a client's fault, and only what was granted is debited.
+    watch: for explanations, is told each debit.
     """
-    work = _Report(group, payer, cut, fee_charged=fee_charged)
+    work = _Report(group, payer, cut, watch, fee_charged=fee_charged)
     if plausible is not None and usage > plausible:
         usage = min(usage, group.granted)
         work.notes.add("implausible_usage")

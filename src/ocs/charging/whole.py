@@ -17,7 +17,7 @@ from ocs.balances.reserve import budget_of
 from ocs.charging.groups import measure_of
 from ocs.charging.payer import Payer, for_measure
 from ocs.charging.policy import ServicePolicy
-from ocs.charging.reports import report
+from ocs.charging.reports import Watch, report
 from ocs.charging.requests import Units
 from ocs.charging.session import Group, Segment, Session, SessionState
 from ocs.charging.usage_times import Stretch
@@ -115,14 +115,24 @@ def max_usage(
 
 
 def charge(
-    account: Account, tariff: Tariff, policy: ServicePolicy, call: Call, others: Sequence[Account] = ()
+    account: Account,
+    tariff: Tariff,
+    policy: ServicePolicy,
+    call: Call,
+    others: Sequence[Account] = (),
+    watch: Watch | None = None,
 ) -> Charged | NotFound:
-    """Debit a call that is over: all of it, as an overdraft where credit ends."""
+    """Debit a call that is over: all of it, as an overdraft where credit ends.
+
+    watch: for explanations, is told each debit.
+    """
     payer, group = _begin(account, others, tariff, policy, call)
     found = for_measure(payer.find_rate(call.rating_group, call.at_ns), group.measure)
     if isinstance(found, NotFound):
         return found
-    group = msgspec.structs.replace(group, segment=payer.segment(found, group), answered_at_ns=call.at_ns)
+    group = msgspec.structs.replace(
+        group, segment=payer.segment(found, group), answered_at_ns=call.at_ns - call.position
+    )
     used = (Units(**{_FIELD[group.measure]: call.usage}),)
     done = report(
         group,
@@ -134,6 +144,7 @@ def charge(
         opened_at_ns=call.at_ns,
         now_ns=call.at_ns,
         plausible=None,
+        watch=watch,
     )
     accounts = tuple(closed.account for closed in payer.book.close())
     return Charged(accounts, done.usage, done.group.unit_usage, done.cost_nanos, done.overdraft_nanos, done.taken)
