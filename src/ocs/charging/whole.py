@@ -74,7 +74,7 @@ class Charged(NamedTuple):
 
 def cost_of(account: Account, tariff: Tariff, policy: ServicePolicy, call: Call) -> Cost | NotFound:
     """The price of a call, part by part."""
-    payer, group = _begin(account, (), tariff, policy, call)
+    payer, group = begin(account, (), tariff, policy, call)
     parts: list[Part] = []
     nanos = 0
     for at_ns, usage, segment in _parts(payer, group, call):
@@ -95,7 +95,7 @@ def max_usage(
     account: Account, tariff: Tariff, policy: ServicePolicy, call: Call, others: Sequence[Account] = ()
 ) -> int | NotFound:
     """How much of a call the balances can pay: base units, 0..usage."""
-    payer, group = _begin(account, others, tariff, policy, call)
+    payer, group = begin(account, others, tariff, policy, call)
     payable = 0
     fee_charged = bool(call.position)
     for at_ns, usage, segment in _parts(payer, group, call):
@@ -126,7 +126,7 @@ def charge(
 
     watch: for explanations, is told each debit.
     """
-    payer, group = _begin(account, others, tariff, policy, call)
+    payer, group = begin(account, others, tariff, policy, call)
     found = for_measure(payer.find_rate(call.rating_group, call.at_ns), group.measure)
     if isinstance(found, NotFound):
         return found
@@ -153,9 +153,10 @@ def charge(
 _FIELD = {Measure.TIME: "time_ns", Measure.OCTETS: "octets", Measure.EVENTS: "events"}
 
 
-def _begin(
+def begin(
     account: Account, others: Sequence[Account], tariff: Tariff, policy: ServicePolicy, call: Call
 ) -> tuple[Payer, Group]:
+    """(who pays, the rating group before its first use) of a call."""
     session = Session(
         account.id, "", policy.name, SessionState.OPEN, call.at_ns, call.at_ns, call.at_ns, called=call.number
     )
