@@ -384,3 +384,17 @@ def test_every_answer_is_well_formed_for_us_and_for_others(data, result, groups)
     assert read.cc_request_number == received(data).find(415).data[-1]
     plain = ForeignMessage.from_bytes(encoded, plain_msg=True)
     assert b"".join(avp.as_bytes() for avp in plain.avps) == encoded[20:]
+
+
+@pytest.mark.conformance("B33")
+def test_a_change_of_tariff_within_the_grant_is_told_with_it():
+    change_s = 1_798_761_600
+    message = decode_message(builders.ergw())
+    answer = one_group(3000, measure=Measure.OCTETS, granted=7, tariff_change_at_ns=change_s * NS_PER_S)
+    content = render(message, read_request(message, RULES, PEER)[0], answer, STYLE, ORIGIN)
+    group = next(avp for avp in decode_avps(content) if avp.code == 456)
+    granted = next(avp for avp in group.children() if avp.code == 431)
+    assert [(avp.code, avp.data) for avp in granted.children()] == [
+        (451, (change_s + 2_208_988_800).to_bytes(4, "big")),
+        (421, (7).to_bytes(8, "big")),
+    ]

@@ -23,6 +23,7 @@ from tests.diameter.clients.avps import (
     raw,
     rsu,
     seconds,
+    time,
     total,
     u32,
     u64,
@@ -68,11 +69,22 @@ def test_units_of_every_kind(avps, expected):
     assert group_of(mscc(usu(*avps))).used == (expected,)
 
 
-@pytest.mark.conformance("B16")
+@pytest.mark.conformance("B16", "B33")
 def test_each_used_service_unit_is_an_entry_of_its_own():
     before, after = u32("Tariff-Change-Usage", 0), u32("Tariff-Change-Usage", 1)
     asked = group_of(mscc(usu(before, total(10)), usu(after, total(20)), rating_group=1))
-    assert asked.used == (Units(octets=10), Units(octets=20))
+    assert asked.used == (Units(octets=10, tariff_change=0), Units(octets=20, tariff_change=1))
+
+
+@pytest.mark.conformance("C15")
+def test_times_of_usage_are_those_of_the_container_else_those_of_its_group():
+    first, last = time("Time-First-Usage", 1_700_000_000), time("Time-Last-Usage", 1_700_000_060)
+    own = usu(total(1), time("Time-First-Usage", 1_700_000_007))
+    asked = group_of(mscc(first, usu(total(2)), own, last))
+    assert asked.used == (
+        Units(octets=2, first_at_ns=1_700_000_000 * NS_PER_S, last_at_ns=1_700_000_060 * NS_PER_S),
+        Units(octets=1, first_at_ns=1_700_000_007 * NS_PER_S),
+    )
 
 
 @pytest.mark.conformance("C8")

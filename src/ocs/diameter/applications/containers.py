@@ -14,7 +14,7 @@ from ocs.diameter.applications import codes
 from ocs.diameter.dictionary import VENDOR_3GPP
 from ocs.diameter.errors import PeerError
 from ocs.diameter.result_codes import ResultCode
-from ocs.diameter.types import unpack_unsigned32, unpack_unsigned64, wrong_value
+from ocs.diameter.types import unpack_time, unpack_unsigned32, unpack_unsigned64, wrong_value
 from ocs.diameter.wire import Avp
 from ocs.limits import USAGE_MAX
 from ocs.rating.units import NS_PER_S
@@ -36,15 +36,20 @@ _IN_MSCC: Final = 2
 
 
 def read_group(mscc: Avp) -> GroupRequest:
-    """One Multiple-Services-Credit-Control. Of several Service-Identifiers the first counts."""
+    """One Multiple-Services-Credit-Control. Of several Service-Identifiers the first counts.
+
+    What it says of the time of usage holds for those of its containers that say nothing themselves.
+    """
     rating_group = service_id = requested = None
     used: list[Units] = []
+    times = _Times()
     final = False
     try:
         for avp in mscc.children():
             code = avp.code
             if avp.vendor_id:
                 final = final or _gives_back(avp)
+                times.read(avp)
             elif code == codes.RATING_GROUP:
                 rating_group = unpack_unsigned32(avp)
             elif code == codes.SERVICE_IDENTIFIER and service_id is None:
@@ -56,9 +61,45 @@ def read_group(mscc: Avp) -> GroupRequest:
                 used.append(units)
                 final = final or gives_back
                 _check_sum(used, avp)
+            elif code == codes.TARIFF_CHANGE_USAGE:
+                times.read(avp)
     except PeerError as error:
         raise error.within(mscc) from None
+    if times.told:
+        used = [times.of(units) for units in used]
     return GroupRequest(rating_group, service_id, requested, tuple(used), final)
+
+
+class _Times:
+    """What a container says of when its usage was: Tariff-Change-Usage, Time-First-Usage and Time-Last-Usage."""
+
+    __slots__ = ("change", "first_ns", "last_ns")
+
+    def __init__(self) -> None:
+        self.change: int | None = None
+        self.first_ns: int | None = None
+        self.last_ns: int | None = None
+
+    @property
+    def told(self) -> bool:
+        """Whether anything was said."""
+        return self.change is not None or self.first_ns is not None or self.last_ns is not None
+
+    def read(self, avp: Avp) -> None:
+        """Take note of an AVP, if it is one of those."""
+        if avp.vendor_id == VENDOR_3GPP:
+            if avp.code == codes.TIME_FIRST_USAGE:
+                self.first_ns = unpack_time(avp) * NS_PER_S
+            elif avp.code == codes.TIME_LAST_USAGE:
+                self.last_ns = unpack_time(avp) * NS_PER_S
+        elif avp.code == codes.TARIFF_CHANGE_USAGE and not avp.vendor_id:
+            self.change = unpack_unsigned32(avp)
+
+    def of(self, units: Units) -> Units:
+        """The units with these times, where they have none of their own."""
+        if units.tariff_change is not None or units.first_at_ns is not None or units.last_at_ns is not None:
+            return units
+        return Units(units.time_ns, units.octets, units.events, self.change, self.first_ns, self.last_ns)
 
 
 def read_command_units(requested: Avp | None, used: Sequence[Avp], service_id: int | None) -> GroupRequest:
@@ -81,18 +122,22 @@ def read_units(container: Avp, depth: int) -> tuple[Units, bool]:
     """
     amounts: dict[int, int] = {}
     time_ns = money = None
+    times = _Times()
     final = False
     try:
         for avp in container.children(depth):
             code = avp.code
             if avp.vendor_id:
                 final = final or _gives_back(avp)
+                times.read(avp)
             elif code in _AMOUNTS:
                 amounts[code] = _amount(avp)
             elif code == codes.CC_TIME:
                 time_ns = unpack_unsigned32(avp) * NS_PER_S
             elif code == codes.CC_MONEY:
                 money = avp
+            elif code == codes.TARIFF_CHANGE_USAGE:
+                times.read(avp)
         if money is not None and not amounts and time_ns is None:
             raise PeerError(ResultCode.RATING_FAILED, money.encode(), "units of money are not sold")
     except PeerError as error:
@@ -103,7 +148,7 @@ def read_units(container: Avp, depth: int) -> tuple[Units, bool]:
         octets = sum(amounts.values())
         if octets > USAGE_MAX:
             raise _too_much(container)
-    return Units(time_ns, octets, events), final
+    return Units(time_ns, octets, events, times.change, times.first_ns, times.last_ns), final
 
 
 def _amount(avp: Avp) -> int:

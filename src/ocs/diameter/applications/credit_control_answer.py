@@ -25,6 +25,7 @@ from ocs.diameter.types import (
     pack_enumerated,
     pack_integer32,
     pack_integer64,
+    pack_time,
     pack_unsigned32,
     pack_utf8_string,
     unpack_unsigned32,
@@ -48,8 +49,6 @@ _U64: Final = struct.Struct("!IIQ").pack  # code, flags and length 16, value
 _U32_HEAD: Final = _MANDATORY | 12
 _U64_HEAD: Final = _MANDATORY | 16
 _GROUP_HEAD: Final = struct.Struct("!II").pack
-_GRANTED_U32: Final = struct.Struct("!IIIII").pack
-_GRANTED_U64: Final = struct.Struct("!IIIIQ").pack
 
 
 class Style(msgspec.Struct, frozen=True):
@@ -144,9 +143,13 @@ def _granted(group: GroupAnswer) -> bytes:
         return b""
     if group.measure is Measure.TIME:
         seconds = min(max(amount // NS_PER_S, 1), _CC_TIME_MAX) if amount else 0
-        return _GRANTED_U32(codes.GRANTED_SERVICE_UNIT, _MANDATORY | 20, codes.CC_TIME, _U32_HEAD, seconds)
-    code = codes.CC_TOTAL_OCTETS if group.measure is Measure.OCTETS else codes.CC_SERVICE_SPECIFIC_UNITS
-    return _GRANTED_U64(codes.GRANTED_SERVICE_UNIT, _MANDATORY | 24, code, _U64_HEAD, amount)
+        units = _U32(codes.CC_TIME, _U32_HEAD, seconds)
+    else:
+        code = codes.CC_TOTAL_OCTETS if group.measure is Measure.OCTETS else codes.CC_SERVICE_SPECIFIC_UNITS
+        units = _U64(code, _U64_HEAD, amount)
+    if group.tariff_change_at_ns is not None:
+        units = encode_avp(codes.TARIFF_TIME_CHANGE, pack_time(group.tariff_change_at_ns // NS_PER_S)) + units
+    return _GROUP_HEAD(codes.GRANTED_SERVICE_UNIT, _MANDATORY | (len(units) + 8)) + units
 
 
 def _limits(group: GroupAnswer) -> bytes:
