@@ -9,6 +9,7 @@ from typing import Any
 
 from ocs.balances.account import Account, Balance, Factor
 from ocs.charging.policy import GrantPolicy, ServicePolicy
+from ocs.charging.requests import UnknownSession
 from ocs.charging.whole import Call
 from ocs.config import cgrates_rows, cgrates_tariff
 from ocs.config.cgrates_csv import rows_of
@@ -71,10 +72,10 @@ def kind_of(event: Mapping[str, Any]) -> Kind:
     return Kind(event["tor"].removeprefix("*"))
 
 
-def policy_of(event: Mapping[str, Any], slice_: int = POLICY_LIMIT) -> ServicePolicy:
-    """The service of an event: its category; grants are not limited."""
-    grant = GrantPolicy(slice_, 1, POLICY_LIMIT, 1)
-    return ServicePolicy(event["category"], kind_of(event), (), grant)
+def policy_of(event: Mapping[str, Any]) -> ServicePolicy:
+    """The service of an event: its category; grants are not limited, and an unknown session is begun."""
+    grant = GrantPolicy(POLICY_LIMIT, 1, POLICY_LIMIT, 1, validity_time_s=600)
+    return ServicePolicy(event["category"], kind_of(event), (), grant, unknown_session=UnknownSession.ADOPT)
 
 
 def number_of(event: Mapping[str, Any]) -> str:
@@ -96,18 +97,21 @@ def subject_of(event: Mapping[str, Any]) -> str:
 
 def accounts_of(case: Mapping[str, Any], subject: str) -> list[Account]:
     """The accounts of a case, the one that is charged first; it has the event's subject for its plan."""
-    return [_account(found, subject) for found in case["accounts"]]
+    factor_id = case["event"].get("balance_factor_id", "")
+    factors = {factor_id: case["event"]["category"]} if factor_id else {}
+    return [_account(found, subject, factors) for found in case["accounts"]]
 
 
-def _account(found: Mapping[str, Any], subject: str) -> Account:
+def _account(found: Mapping[str, Any], subject: str, factors: Mapping[str, str]) -> Account:
     tenant = found["id"].partition(":")[0]
-    balances = tuple(_balance(index, balance, tenant) for index, balance in enumerate(found["balances"]))
+    balances = tuple(_balance(index, balance, tenant, factors) for index, balance in enumerate(found["balances"]))
     return Account(
         found["id"], 1, CURRENCY, subject, balances=balances, allow_negative=found.get("allow_negative", False)
     )
 
 
-def _balance(index: int, found: Mapping[str, Any], tenant: str) -> Balance:
+def _balance(index: int, found: Mapping[str, Any], tenant: str, factors: Mapping[str, str]) -> Balance:
+    """Factors that the event names are those of its service, for that is how ours are named."""
     kind = Kind(found["type"].removeprefix("*"))
     subject = found.get("rating_subject", "")
     groups = found.get("shared_groups", ())
@@ -122,7 +126,7 @@ def _balance(index: int, found: Mapping[str, Any], tenant: str) -> Balance:
         timings=tuple(found.get("timing_ids", ())),
         rating_subject=subject if subject.startswith("*") or not subject else f"{tenant}:{subject}",
         shared_group=groups[0] if groups else "",
-        factors=tuple(_factor(name, factor) for name, factor in found.get("factors", {}).items()),
+        factors=tuple(_factor(factors.get(name, name), factor) for name, factor in found.get("factors", {}).items()),
     )
 
 

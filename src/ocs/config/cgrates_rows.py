@@ -202,7 +202,7 @@ def _timing(cells: Cells) -> TimingRow:
         cells.read("months", values.numbers(1, 12), frozenset()),
         cells.read("month_days", values.numbers(-1, 31), frozenset()),
         # 0 is Sunday as well as 7.
-        frozenset(day or 7 for day in cells.read("week_days", values.numbers(0, 7), frozenset())),
+        frozenset(day or 7 for day in cells.read("week_days", values.numbers(0, 7), frozenset[int]())),
         *cells.read("time", values.time_of_day, (0, 0)),
         cells.row.place,
     )
