@@ -8,6 +8,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount
 
 from ocs.api.accounts import Accounts
+from ocs.api.explain import Explain
 from ocs.api.guard import Guard
 from ocs.api.health import Health
 from ocs.api.ports import Server
@@ -21,7 +22,7 @@ def make_app(server: Server) -> Starlette:
     return Starlette(
         routes=[
             *Health(server).routes(),
-            Mount("/v1", routes=[*Accounts(server).routes(), *Records(server).routes()]),
+            Mount("/v1", routes=[*Accounts(server).routes(), *Records(server).routes(), *Explain(server).routes()]),
         ],
         middleware=[Middleware(Guard, names=lambda: (server.settings.http_host, server.settings.identity))],
         exception_handlers={
