@@ -21,7 +21,8 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     """What changed on an account, by which request.
 
     version: of the account after the entry.
-    kind: "open", "charge", "expire", "topup", "adjust", "status", "unknown_session", "late".
+    kind: "open", "charge", "shared" (by the session of another account), "expire", "late", "unknown_session", "refund",
+        "topup", "set", "reset", "remove", "expiry", "status".
     at_ns: Unix time in nanoseconds of the decision.
     session_id, request: the session and the request in it, e.g. "U/3" or "2:U/3" in sub-session 2; "" otherwise.
     postings: changes of balances, at most one per balance.
