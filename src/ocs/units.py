@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import date
+from math import gcd
 from typing import Final, NamedTuple
 
 from ocs.rating.units import NANOS_PER_UNIT, NS_PER_S, Measure
@@ -51,6 +52,7 @@ DURATION_EXPECTED: Final = "a duration with unit such as 1s, 5 min, 1h or 100 ms
 VOLUME_EXPECTED: Final = "a volume with unit such as 1 KiB, 100 MiB or 1 GB"
 COUNT_EXPECTED: Final = "a whole number such as 20"
 QUANTITY_EXPECTED: Final = "a duration such as 60s, a volume such as 10 MiB, or a whole number"
+RATIO_EXPECTED: Final = "a fraction such as 1/60 or a decimal such as 0.5"
 TIME_EXPECTED: Final = "a point in time with zone such as 2026-11-21T20:05:00Z"
 
 _NUMBER = r"(?:0|[1-9][0-9]*)(?:\.[0-9]+)?"
@@ -185,6 +187,21 @@ def parse_measured(text: str, measure: Measure) -> int:
 
 
 _PARSE_BY_MEASURE = {Measure.TIME: parse_duration, Measure.OCTETS: parse_octets, Measure.EVENTS: parse_count}
+
+
+def parse_ratio(text: str) -> tuple[int, int]:
+    """(numerator, denominator) of a fraction "1/60" or a decimal "0.5", above 0 and reduced."""
+    found = re.fullmatch(r"([1-9][0-9]{0,11})(?: ?/ ?([1-9][0-9]{0,11}))?", text)
+    if found is not None:
+        numerator, denominator = int(found[1]), int(found[2] or 1)
+    elif re.fullmatch(_NUMBER, text):
+        numerator, denominator = _scaled(text, NANOS_PER_UNIT, RATIO_EXPECTED), NANOS_PER_UNIT
+    else:
+        raise MalformedError(f'"{text}" is not a factor', RATIO_EXPECTED, _number_hint(text))
+    if numerator == 0:
+        raise MalformedError("the factor is 0", RATIO_EXPECTED)
+    common = gcd(numerator, denominator)
+    return numerator // common, denominator // common
 
 
 def parse_rfc3339(text: str) -> int:

@@ -91,7 +91,8 @@ RATES = [
     rate("¦{}", "", "the rate has no price, expected price, connect_fee or free: true"),
     rate("¦{free: false}", "", "the rate has no price, expected price, connect_fee or free: true"),
     rate("¦0.22 AUD/min", "", '"0.22 AUD/min" is a text, expected a mapping (key: value)'),
-    rate("¦[0.22 AUD/min]", "", "is a list, expected a mapping (key: value)"),
+    rate("[¦0.22 AUD/min]", "[0]", '"0.22 AUD/min" is a text, expected a mapping (key: value)'),
+    rate("¦[]", "", "the list is empty, expected at least one entry"),
     rate("{free: ¦yes}", ".free", '"yes" is no truth value, expected true or false, did you mean true?'),
     rate("{free: ¦NO}", ".free", '"NO" is no truth value, expected true or false, did you mean false?'),
     rate("{free: ¦1}", ".free", '"1" is no truth value, expected true or false'),
@@ -157,8 +158,8 @@ RATES = [
     rate(
         "{price: 0.22 AUD/min, increment: 1s, ¦prize: 2}",
         ".prize",
-        '"prize" is not known here, expected one of price, increment, connect_fee, fee_per, rounding or free, '
-        "did you mean price?",
+        '"prize" is not known here, expected one of price, increment, connect_fee, fee_per, rounding, tiers, '
+        "max_cost, max_cost_strategy, free, when or weight, did you mean price?",
     ),
 ]
 
@@ -496,13 +497,14 @@ SUBSCRIBERS = [
         U,
         "plan: standard\n    balances",
         "plan: ¦standart\n    balances",
-        'accounts.alice.plan: there is no plan "standart", expected a plan of the tariff files, did you mean standard?',
+        'accounts.alice.plan: there is no plan or profile "standart", '
+        "expected a plan or profile of the tariff files, did you mean standard?",
     ),
     Case(
         U,
         "  bob:\n    sip: bob@ims.example.com\n    plan: standard",
         "  bob: ¦{}",
-        'accounts.bob: "plan" is missing, expected letters, digits, and - _ . inside, at most 64',
+        'accounts.bob: "plan" is missing, expected an id, or TENANT:ID',
     ),
     Case(
         U,

@@ -360,7 +360,7 @@ def test_a_prefix_with_two_rates_names_both_places(tmp_path):
         (
             "tariffs/a.yaml:10:7 plans.standard.voice.au-fixed: the prefix 614 has two rates in standard/voice: "
             '"au-fixed" (tariffs/a.yaml:4:30) and "au-mobile" (tariffs/a.yaml:3:26), '
-            "expected each prefix in one of the destinations"
+            "expected each prefix in one of the destinations, or rates of different weight"
         )
     ]
 

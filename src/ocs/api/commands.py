@@ -79,7 +79,8 @@ def _time(text: str | None, name: str) -> int | None:
 
 def subscriber_of(new: NewAccount, settings: Settings) -> Subscriber:
     """The account that the body describes, checked against the configuration; 422 says what does not fit."""
-    plans = settings.tariff.plans
+    tariff = settings.tariff
+    plans = {*tariff.plans, *tariff.subjects}
     errors = []
     if not new.id or new.id.startswith("*") or "/" in new.id:
         errors.append("id: not empty, without a slash, and not beginning with *")
@@ -119,6 +120,8 @@ def opening(subscriber: Subscriber, currency: str, by: str, reason: str, now_ns:
         status=subscriber.status,
         balances=subscriber.balances,
         expires_at_ns=subscriber.expires_at_ns,
+        allow_negative=subscriber.allow_negative,
+        counters=subscriber.counters,
     )
     try:
         account, entry = open_account(new, now_ns, by=by, reason=reason)

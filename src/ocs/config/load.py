@@ -7,16 +7,19 @@ subscribers.yaml    accounts that are opened on the first start; may be absent
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ocs.config.deck import Progress
 from ocs.config.diagnostics import Diagnostic, Place, Problems, did_you_mean
 from ocs.config.document import Node, read
+from ocs.config.ground import Setting
 from ocs.config.schema import Located, Record
 from ocs.config.server_compile import built, compile_server
 from ocs.config.server_file import SERVER_FILE, RawServer
 from ocs.config.settings import Settings, Subscriber
-from ocs.config.subscribers_compile import Known, compile_subscribers
+from ocs.config.subscribers_compile import Known, compile_subscribers, known_names
 from ocs.config.subscribers_file import SUBSCRIBERS_FILE
 from ocs.config.tariff_compile import compile_tariff
 from ocs.config.tariff_file import TARIFF_FILE, RawTariff
@@ -36,11 +39,15 @@ _SCHEMAS: dict[str, Record[Any]] = {
 }
 
 
-def load(folder: Path) -> tuple[Settings | None, list[Diagnostic]]:
+def load(
+    folder: Path, progress: Progress | None = None, now_ns: int | None = None
+) -> tuple[Settings | None, list[Diagnostic]]:
     """The settings of a folder, None where there is an error, and all that is wrong by file, line and column.
 
-    Nothing that stands in the folder makes it raise.
+    progress: told how far a CSV deck is read: file, octets read, octets in all. now_ns: the time that warnings about
+    what is over or still to come are made for; None = the present. Nothing that stands in the folder makes it raise.
     """
+    now_ns = time.time_ns() if now_ns is None else now_ns
     problems = Problems()
     folder = Path(folder)
     if not folder.is_dir():
@@ -48,7 +55,7 @@ def load(folder: Path) -> tuple[Settings | None, list[Diagnostic]]:
         return None, problems.sorted()
     server = _file(folder / SERVER_NAME, SERVER_FILE, problems)
     files = _tariff_files(folder / TARIFFS_NAME, problems)
-    tariff, known = _tariff(files, server, problems)
+    tariff, known = _tariff(files, server, progress, now_ns, problems)
     subscribers = _subscribers(folder / SUBSCRIBERS_NAME, known, problems)
     _strays(folder, problems)
     tests = tuple(test for file in files if file for test in file.tests)
@@ -74,19 +81,21 @@ def _tariff_files(folder: Path, problems: Problems) -> list[RawTariff | None]:
     return [_file(path, TARIFF_FILE, problems) for path in paths]
 
 
-def _tariff(files: list[RawTariff | None], server: RawServer | None, problems: Problems) -> tuple[Tariff | None, Known]:
-    readable: list[RawTariff] = [file for file in files if file is not None]
+def _tariff(
+    files: list[RawTariff | None],
+    server: RawServer | None,
+    progress: Progress | None,
+    now_ns: int,
+    problems: Problems,
+) -> tuple[Tariff | None, Known]:
+    readable = [file for file in files if file is not None]
     services = None
     if server is not None and "services" in server.given:
         services = {name: entry.value.kind if entry.value else None for name, entry in server.services.items()}
-    complete = len(readable) == len(files)
+    complete = bool(readable) and len(readable) == len(files)
     numbering = server.numbering if server else Numbering()
-    tariff = compile_tariff(readable, services, numbering, problems, complete=complete)
-    if not readable or not complete:
-        return tariff, Known(None, None, None)
-    currency = next((file.currency for file in readable if file.currency), None)
-    plans = {plan for file in readable for plan in file.plans}
-    return tariff, Known(currency, plans or None, {name for file in readable for name in file.destinations})
+    setting = Setting(services, numbering, complete, now_ns, progress)
+    return compile_tariff(readable, setting, problems), known_names(readable, services, complete=complete)
 
 
 def _subscribers(path: Path, known: Known, problems: Problems) -> tuple[Subscriber, ...]:

@@ -162,7 +162,7 @@ class Opaque(Schema[Node]):
 
 
 class ListOf(Schema[tuple[T, ...]]):
-    """A list; `or_one`: a single value may stand without brackets. What cannot be read is left out."""
+    """A list; `or_one`: a single text or record may stand without brackets. What cannot be read is left out."""
 
     expected = "a list"
 
@@ -170,9 +170,10 @@ class ListOf(Schema[tuple[T, ...]]):
         self.item = item
         self.or_one = or_one
         self.at_least = at_least
+        self._records = or_one and isinstance(item, Record)
 
     def read(self, node: Node, place: Place, problems: Problems) -> tuple[T, ...] | None:
-        if self.or_one and isinstance(node, Scalar) and (node.text or node.quoted):
+        if self.or_one and not isinstance(node, Items) and (self._records or _is_text(node)):
             one = self.item.read(node, place, problems)
             return None if one is None else (one,)
         if not isinstance(node, Items):
@@ -316,6 +317,10 @@ class Record(Schema[T]):
 def below(place: Place, node: Node, step: str) -> Place:
     """The place of a node below `place`; `step` is ".key" or "[index]"."""
     return Place(place.file, node.line, node.column, (place.path + step).removeprefix("."))
+
+
+def _is_text(node: Node) -> bool:
+    return isinstance(node, Scalar) and (bool(node.text) or node.quoted)
 
 
 def wrong_node(node: Node, expected: str, place: Place, problems: Problems) -> None:

@@ -8,7 +8,7 @@ from ipaddress import IPv4Network, IPv6Network
 
 import msgspec
 
-from ocs.balances.account import Balance, Status
+from ocs.balances.account import Balance, Counter, Status
 from ocs.charging.policy import ServicePolicy
 from ocs.config.document import Node
 from ocs.config.schema import Located
@@ -60,6 +60,7 @@ class Subscriber(msgspec.Struct, frozen=True):
     """An account as `subscribers.yaml` opens it on the first start.
 
     identities: "msisdn:4917...", "imsi:26201...", "sip:user@host", "nai:user@realm", "private:...".
+    plan: id of a plan, or of a profile. The rest as in an Account.
     """
 
     id: str
@@ -68,6 +69,8 @@ class Subscriber(msgspec.Struct, frozen=True):
     status: Status = Status.ACTIVE
     balances: tuple[Balance, ...] = ()
     expires_at_ns: int | None = None
+    allow_negative: bool = False
+    counters: tuple[Counter, ...] = ()
 
 
 class Settings(msgspec.Struct, frozen=True):

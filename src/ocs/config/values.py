@@ -138,6 +138,29 @@ def _store(text: str) -> str:
     raise MalformedError(f'"{text}" names no store')
 
 
+def _subject(text: str) -> str:
+    if re.fullmatch(rf"(?:{_ID}:)?{_ID}", text, re.ASCII) is None:
+        raise MalformedError(f'"{text}" is not an id')
+    return text
+
+
+def _path(text: str) -> str:
+    if text.startswith("/") or "\\" in text or not text.strip() or text.endswith("/"):
+        raise MalformedError(f'"{text}" is not a path', "a path below the folder of this file, such as rates/intl.csv")
+    return text
+
+
+def _or_any(parse: Callable[[str], str]) -> Callable[[str], str]:
+    return lambda text: text if text == "*any" else parse(text)
+
+
+def _subject_or_any(text: str) -> str:
+    tenant, colon, subject = text.rpartition(":")
+    if subject == "*any":
+        return ID.parse(tenant) + colon + subject if colon else text
+    return _subject(text)
+
+
 def _rating_group(text: str) -> str:
     if text != "*any" and (re.fullmatch(r"0|[1-9][0-9]{0,9}", text) is None or int(text) >= 2**32):
         raise MalformedError(f'"{text}" is not a rating group')
@@ -146,6 +169,10 @@ def _rating_group(text: str) -> str:
 
 ID = matching(_ID, "an id", "letters, digits, and - _ . inside, at most 64", ("string", "integer"))
 ACCOUNT_ID = matching(_ACCOUNT_ID, "an account id", "letters, digits, and - _ . @ inside, at most 128")
+SUBJECT = Text(_subject, "an id, or TENANT:ID", rf"^({_ID}:)?{_ID}$", ("string", "integer"))
+SUBJECT_OR_ANY = Text(_subject_or_any, 'an id, TENANT:ID, or "*any"', rf"^({_ID}:)?({_ID}|\*any)$")
+SERVICE_OR_ANY = Text(_or_any(ID.parse), 'a service of server.yaml, or "*any"', rf"^({_ID}|\*any)$")
+PATH = Text(_path, "a path such as rates/intl.csv")
 RATING_GROUP = Text(
     _rating_group,
     'a number such as 100, or "*any"',
