@@ -102,15 +102,19 @@ class Book:
         self.removed.append(balance_id)
 
     def debtor(self, money: Sequence[Balance]) -> str:
-        """The balance that takes an overdraft: the last own one that may pay, else any, else a new `*default`."""
+        """The balance that takes an overdraft: the last own one that may pay, else `*default`, made if it is missing.
+
+        Money without conditions takes it, too: what has expired, or is for other calls, pays nobody's debt.
+        """
         for balance in reversed(money):
             if OWNER_SEPARATOR not in balance.id:
                 return balance.id
-        for balance_id, balance in self._stated.items():
-            if balance.kind is Kind.MONETARY and not balance.destinations and OWNER_SEPARATOR not in balance_id:
-                return balance_id
-        if DEFAULT_BALANCE not in self._stated:
-            self.open(Balance(DEFAULT_BALANCE, Kind.MONETARY, 0))
+        if DEFAULT_BALANCE in self._stated:
+            return DEFAULT_BALANCE
+        unbound = [balance for balance in (*self.account.balances, *self.opened) if _is_unbound(balance)]
+        if unbound:
+            return max(unbound, key=lambda balance: (-balance.weight, balance.id)).id
+        self.open(Balance(DEFAULT_BALANCE, Kind.MONETARY, 0))
         return DEFAULT_BALANCE
 
     def close(self) -> list[Closed]:
@@ -152,3 +156,22 @@ class Book:
         else:
             change[0] += value
             change[1] += held
+
+
+def _is_plain_money(balance: Balance) -> bool:
+    """Money that is for everything and for ever: a debt on another might never count against later credit."""
+    return balance.kind is Kind.MONETARY and not (
+        balance.destinations
+        or balance.categories
+        or balance.timings
+        or balance.rating_subject
+        or balance.disabled
+        or balance.blocker
+        or balance.expires_at_ns is not None
+    )
+
+
+def _is_unbound(balance: Balance) -> bool:
+    """Whether money may be used for everything, at all times and at the price of the event."""
+    bound = balance.destinations or balance.categories or balance.timings or balance.rating_subject
+    return balance.kind is Kind.MONETARY and not (bound or balance.disabled or balance.expires_at_ns is not None)
