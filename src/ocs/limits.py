@@ -30,7 +30,10 @@ NUMBER_GAPS_PER_SESSION_MAX: Final = 512
 ANSWERS_INLINE_MAX: Final = 8
 REPEAT_MEMORY_S: Final = 24 * 3_600
 BALANCES_PER_ACCOUNT_MAX: Final = 256
-USAGE_MAX: Final = 2**63 - 1
+USAGE_MAX: Final = 2**48
+USAGE_TIME_MAX_NS: Final = 2**62
+REPORT_COST_MAX_NANOS: Final = 10**17
+BALANCE_MAX: Final = 2**62
 PLAUSIBLE_TIME_SLACK_S: Final = 24 * 3_600
 EVENT_TIME_PAST_MAX_S: Final = 24 * 3_600
 EVENT_TIME_FUTURE_MAX_S: Final = 300
@@ -74,6 +77,9 @@ LIMITS: Final[dict[str, Limit]] = {
     "groups_per_request": Limit(GROUPS_PER_REQUEST_MAX, 5009),
     "number_gaps_per_session": Limit(NUMBER_GAPS_PER_SESSION_MAX, 5012),
     "usage": Limit(USAGE_MAX, 5004),
+    "usage_time_ns": Limit(USAGE_TIME_MAX_NS, 5004),
+    "report_cost_nanos": Limit(REPORT_COST_MAX_NANOS, 2001),
+    "balance": Limit(BALANCE_MAX, 0),
     "event_time_past_s": Limit(EVENT_TIME_PAST_MAX_S, 2001),
     "event_time_future_s": Limit(EVENT_TIME_FUTURE_MAX_S, 2001),
     "segments_per_report": Limit(SEGMENTS_PER_REPORT_MAX, 2001),

@@ -307,7 +307,7 @@ def test_a_group_named_twice_in_one_request_is_debited_for_both_and_holds_one_gr
     world = World(money(10 * AUD))
     world.send(request(INITIAL, 0, group(ask=ANY)))
     answer = world.send(request(UPDATE, 1, group(ask=ANY, used=[octets(MIB)]), group(ask=ANY, used=[octets(MIB)])))
-    assert [g.granted for g in answer.groups] == [10 * MIB, 10 * MIB]
+    assert [g.granted for g in answer.groups] == [None, 10 * MIB]
     assert (world.balance().value, world.balance().held) == (10 * AUD - 2 * AUD // 100, AUD // 10)
 
 
@@ -320,3 +320,32 @@ def test_a_group_reported_as_final_is_over_and_the_others_go_on() -> None:
     assert answer.groups[0].granted is None
     assert (world.balance().value, world.balance().held) == (10 * AUD - AUD // 100, AUD // 10)
     assert world.send(request(UPDATE, 2, group(101, ask=ANY, used=[octets(1 * MIB)]))).groups[0].granted == 10 * MIB
+
+
+def test_several_groups_share_one_connect_fee_and_who_uses_first_pays_it_from_the_hold() -> None:
+    world = World(money(30 * AUD // 100))
+    call = {"service": "voice", "called": "+61291234567"}
+    answer = world.send(request(INITIAL, 0, group(1, seconds(60)), group(2, seconds(60)), **call))
+    assert [g.result for g in answer.groups] == [2001, 2001]
+    assert world.balance().held == AUD // 5
+    world.send(request(UPDATE, 1, group(2, used=[seconds(10)]), **call))
+    assert (world.balance().value, world.balance().held) == (AUD // 10, 0)
+    world.send(request(TERMINATION, 2, group(1, used=[seconds(10)]), **call))
+    assert world.balance().value == AUD // 10
+    assert all(entry.overdraft_nanos == 0 for entry in world.journal)
+
+
+def test_usage_told_in_another_measure_only_is_noted() -> None:
+    world = World(money(AUD))
+    world.send(request(INITIAL, 0, group(ask=ANY)))
+    world.send(request(TERMINATION, 1, group(used=[seconds(10)])))
+    assert "unrated_usage" in world.outcome.notes
+
+
+def test_an_amount_that_nobody_can_owe_is_taken_for_a_fault_of_the_client() -> None:
+    world = World(money(AUD))
+    world.tariff = tariff(data=msgspec.structs.replace(DATA, price_nanos=10 * AUD))
+    world.send(request(INITIAL, 0, group(ask=ANY)))
+    world.send(request(TERMINATION, 1, group(used=[octets(2**48)])))
+    assert "implausible_usage" in world.outcome.notes
+    assert 0 <= world.balance().value < AUD // 100

@@ -10,7 +10,7 @@ from ocs.diameter.grammar import ANSWERS, REQUESTS, check_answer, check_request
 from ocs.diameter.result_codes import ResultCode
 from ocs.diameter.types import MINIMUM_OCTETS
 from ocs.diameter.wire import AVP_FLAG_MANDATORY, Avp, encode_avp
-from ocs.limits import GROUPS_PER_REQUEST_MAX, SESSION_ID_OCTETS_MAX
+from ocs.limits import GROUPS_PER_REQUEST_MAX, SESSION_ID_OCTETS_MAX, USAGE_MAX
 from tests.diameter import samples
 from tests.diameter.samples import CAPABILITIES, ORIGIN, avp, credit_control, message, subscription
 
@@ -370,8 +370,8 @@ def test_usage_has_a_bound(name):
         group = avp("Multiple-Services-Credit-Control", [avp("Used-Service-Unit", [avp(name, used)])])
         return replaced(credit_control(), "Multiple-Services-Credit-Control", group)
 
-    assert accepted(272, services(2**63 - 1))
-    error = refused(272, services(2**63))
+    assert accepted(272, services(USAGE_MAX))
+    error = refused(272, services(USAGE_MAX + 1))
     assert (error.result_code, error.limit) == (ResultCode.INVALID_AVP_VALUE, "usage")
 
 

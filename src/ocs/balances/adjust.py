@@ -7,7 +7,7 @@ import msgspec
 from ocs.balances.account import DEFAULT_BALANCE, Account, Balance, Status
 from ocs.balances.book import Book
 from ocs.balances.journal import Entry
-from ocs.limits import BALANCES_PER_ACCOUNT_MAX
+from ocs.limits import BALANCE_MAX, BALANCES_PER_ACCOUNT_MAX
 from ocs.rating.units import Kind
 
 
@@ -51,6 +51,8 @@ def top_up(
         raise AdjustError(
             f"balance {target.id} of account {account.id} is {present.kind.value}, not {target.kind.value}"
         )
+    if book.value(target.id) + amount > BALANCE_MAX:
+        raise AdjustError(f"balance {target.id} of account {account.id} cannot hold as much")
     book.credit(target.id, amount)
     return _close(account, book, "topup", now_ns, by, reason)
 

@@ -66,7 +66,18 @@ def fold(entries: Iterable[Entry]) -> dict[str, tuple[int, int]]:
 
 def differences(account: Account, entries: Iterable[Entry]) -> list[str]:
     """What the journal and the account disagree in, readable; empty when the ledger is right."""
-    folded = fold(entries)
+    entries = list(entries)
+    wrong = [
+        f"account {account.id}: journal entry {place} has version {entry.version}"
+        for place, entry in enumerate(entries, start=1)
+        if entry.version != place
+    ]
+    if wrong or len(entries) != account.version:
+        return wrong or [f"account {account.id}: version {account.version}, but {len(entries)} journal entries"]
+    try:
+        folded = fold(entries)
+    except KeyError as error:
+        return [f"account {account.id}: the journal posts to balance {error}, which it never opened"]
     stated = {balance.id: (balance.value, balance.held) for balance in account.balances}
     return [
         f"account {account.id} balance {balance_id}: (value, held) is {stated.get(balance_id)}, "

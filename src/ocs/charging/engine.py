@@ -87,6 +87,8 @@ def _initial(work: Work) -> Outcome:
         )
     answer = _serve(work)
     if answer.result is Result.SUCCESS:
+        if work.account.id == house.HOUSE_ACCOUNT:
+            work.notes.append("emergency")
         return work.commit(answer, "charge")
     return work.refuse_session(answer, SessionState.REFUSED)
 
@@ -114,6 +116,7 @@ def _serve(work: Work) -> ChargingAnswer:
         _grant(work, asked, answer) if _wants(work, asked) and answer.result is Result.SUCCESS else answer
         for asked, answer in zip(work.request.groups, reported, strict=True)
     ]
+    answers = _last_of_each(answers)
     wanted = [answer for asked, answer in zip(work.request.groups, answers, strict=True) if _wants(work, asked)]
     refusals = [answer for answer in wanted if answer.result is not Result.SUCCESS]
     if (
@@ -124,6 +127,18 @@ def _serve(work: Work) -> ChargingAnswer:
     ):
         return ChargingAnswer(refusals[0].result, tuple(answers), why=refusals[0].why)
     return ChargingAnswer(Result.SUCCESS, tuple(answers))
+
+
+def _last_of_each(answers: list[GroupAnswer]) -> list[GroupAnswer]:
+    """A group named twice has one grant: only its last answer tells it, or a client would count it twice."""
+    seen: set[tuple[int | None, int | None]] = set()
+    for index in range(len(answers) - 1, -1, -1):
+        answer = answers[index]
+        key = (answer.rating_group, answer.service_id)
+        if key in seen and answer.granted is not None:
+            answers[index] = msgspec.structs.replace(answer, granted=None, validity_time_s=None, final_unit=None)
+        seen.add(key)
+    return answers
 
 
 def _wants(work: Work, asked: GroupRequest) -> bool:
@@ -140,6 +155,7 @@ def _report(work: Work, asked: GroupRequest) -> GroupAnswer:
     group = work.groups.get(key)
     if group is None:
         if not work.room_for_group():
+            work.notes.append("too_many_groups")
             return refuse(work.new_group(asked), "too_many_groups")
         group = work.new_group(asked)
     elif group.segment is None:
@@ -186,7 +202,7 @@ def _unknown(work: Work) -> Outcome:
         and request.type is RequestType.UPDATE
         and request.subscriber
     ):
-        work.notes.append("adopted")
+        work.adopt()
         return _update(work)
     known = session is not None and session.state is SessionState.UNKNOWN
     result = Result.SUCCESS if known and request.type is RequestType.TERMINATION else Result.UNKNOWN_SESSION_ID

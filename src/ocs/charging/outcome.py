@@ -31,7 +31,8 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     session: its new state, None = unchanged. page: answers that left the session row.
     conflict: why a command by people was refused, "" otherwise.
     notes: what is worth counting: "repeat", "late_number", "number_gap", "late_usage", "overrun", "overdraft",
-        "implausible_usage", "unrated_usage", "adopted", "reused_session_id", "unknown_session", "expired", "emergency".
+        "implausible_usage", "unrated_usage", "adopted", "reused_session_id", "unknown_session", "expired", "emergency",
+        "too_many_groups".
     """
 
     writes: tuple[AccountWrite, ...] = ()

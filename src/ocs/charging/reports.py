@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -14,8 +14,12 @@ from ocs.charging.payer import Payer
 from ocs.charging.requests import Units
 from ocs.charging.session import Group
 from ocs.charging.usage_times import Stretch, answered_at, stretches
-from ocs.limits import SEGMENTS_PER_REPORT_MAX
+from ocs.limits import REPORT_COST_MAX_NANOS, SEGMENTS_PER_REPORT_MAX
+from ocs.rating.prices import price
 from ocs.rating.units import Measure
+
+FIELD: Final = {Measure.TIME: "time_ns", Measure.OCTETS: "octets", Measure.EVENTS: "events"}
+"""The field of Units for a measure."""
 
 Cut = Callable[[Group], Group]
 """Writes the CDR of a group up to here, and gives the group back with its sums at zero."""
@@ -131,6 +135,12 @@ class _Report:
         )
 
 
+def _costs_too_much(group: Group, usage: int) -> bool:
+    """Whether usage would cost more than anybody can owe: then the amount is wrong, not the price."""
+    segment = group.segment
+    return segment is not None and price(segment.rate, usage, group.position) > REPORT_COST_MAX_NANOS
+
+
 def report(
     group: Group,
     payer: Payer,
@@ -146,13 +156,14 @@ def report(
 ) -> Reported:
     """Debit what was used and give back the rest of what the group held.
 
-    plausible: the most that can have been used by the clock, None where that is unknown: what is beyond is taken for
-    a client's fault, and only what was granted is debited.
+    plausible: the most that can have been used by the clock, None where that is unknown: what is beyond, or costs
+    more than limits.REPORT_COST_MAX_NANOS, is taken for a client's fault, and only what was granted is debited.
     watch: for explanations, is told each debit.
     """
     work = _Report(group, payer, cut, watch, fee_charged=fee_charged)
-    if plausible is not None and usage > plausible:
+    if (plausible is not None and usage > plausible) or _costs_too_much(group, usage):
         usage = min(usage, group.granted)
+        used = [Units(**{FIELD[group.measure]: usage})]
         work.notes.add("implausible_usage")
     overrun = max(0, usage - group.granted) if group.granted else 0
     if overrun:

@@ -106,6 +106,7 @@ class Session(msgspec.Struct, frozen=True, array_like=True):
     key: Session-Id, with "#N" for sub-session N.
     seen: per CC-Request-Type the numbers processed, as inclusive ranges (low, high) in ascending order.
     answers: the last answers, oldest first; older ones are in `pages` answer pages of the store.
+    adopted: taken over in the middle, after a failover: what was before is not known here.
     due_at_ns: when supervision has to look at it next; for a closed one, when it may be forgotten.
     """
 
@@ -127,6 +128,7 @@ class Session(msgspec.Struct, frozen=True, array_like=True):
     pages: int = 0
     cause: str = ""
     terminating: bool = False
+    adopted: bool = False
 
     @property
     def is_open(self) -> bool:

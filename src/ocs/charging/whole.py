@@ -17,7 +17,7 @@ from ocs.balances.reserve import budget_of
 from ocs.charging.groups import measure_of
 from ocs.charging.payer import Payer, for_measure
 from ocs.charging.policy import ServicePolicy
-from ocs.charging.reports import Watch, report
+from ocs.charging.reports import FIELD, Watch, report
 from ocs.charging.requests import Units
 from ocs.charging.session import Group, Segment, Session, SessionState
 from ocs.charging.usage_times import Stretch
@@ -133,7 +133,7 @@ def charge(
     group = msgspec.structs.replace(
         group, segment=payer.segment(found, group), answered_at_ns=call.at_ns - call.position
     )
-    used = (Units(**{_FIELD[group.measure]: call.usage}),)
+    used = (Units(**{FIELD[group.measure]: call.usage}),)
     done = report(
         group,
         payer,
@@ -148,9 +148,6 @@ def charge(
     )
     accounts = tuple(closed.account for closed in payer.book.close())
     return Charged(accounts, done.usage, done.group.unit_usage, done.cost_nanos, done.overdraft_nanos, done.taken)
-
-
-_FIELD = {Measure.TIME: "time_ns", Measure.OCTETS: "octets", Measure.EVENTS: "events"}
 
 
 def begin(

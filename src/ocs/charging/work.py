@@ -19,7 +19,7 @@ from ocs.charging.groups import measure_of, used_amount
 from ocs.charging.outcome import AccountWrite, Outcome
 from ocs.charging.payer import Payer
 from ocs.charging.policy import ServicePolicy
-from ocs.charging.reports import report
+from ocs.charging.reports import FIELD, report
 from ocs.charging.requests import ChargingAnswer, ChargingRequest, GroupRequest, RequestType, Units
 from ocs.charging.session import Group, Session, SessionState
 from ocs.limits import (
@@ -30,8 +30,6 @@ from ocs.limits import (
 )
 from ocs.rating.tariff import Found, NotFound, Tariff
 from ocs.rating.units import NS_PER_S, Measure
-
-_FIELD: Final = {Measure.TIME: "time_ns", Measure.OCTETS: "octets", Measure.EVENTS: "events"}
 
 GroupKey = tuple[int | None, int | None]
 
@@ -72,6 +70,7 @@ class Work:
         self._overdraft_nanos = 0
         self._usage: list[str] = []
         self._used = 0
+        self._event_fee_charged = False
         self._taken: dict[str, int] = {}
         self._state = self.session.state
         self._cause = self.session.cause
@@ -92,6 +91,11 @@ class Work:
     def find_rate(self, group: Group) -> Found | NotFound:
         """The rate of a group at the time of the request."""
         return self.payer.find_rate(group.rating_group, self.at_ns)
+
+    def adopt(self) -> None:
+        """Take over a session that was opened elsewhere."""
+        self.notes.append("adopted")
+        self.session = msgspec.structs.replace(self.session, adopted=True)
 
     def room_for_group(self) -> bool:
         """Whether the session may have one more group."""
@@ -127,12 +131,15 @@ class Work:
     def take_report(self, key: GroupKey, asked: GroupRequest, group: Group) -> None:
         """Debit what `asked` reports of the group; without usage only the group's holds are given back."""
         usage = used_amount(asked, group.measure)
+        if any(units.measure() is not None and units.get(group.measure) is None for units in asked.used):
+            self.notes.append("unrated_usage")  # told in another measure only, in which it has no price
         self._take(key, group, asked.used, usage, fee_charged=self.fee_charged, plausible=self._plausible(group))
 
     def take_event(self, key: GroupKey, group: Group, usage: int) -> None:
-        """Debit an event: a segment and a connect fee of its own, whatever the session had before."""
-        units = Units(**{_FIELD[group.measure]: usage})
-        self._take(key, group, (units,), usage, fee_charged=False, plausible=None)
+        """Debit an event: at a price from zero and with one connect fee, whatever the session had before."""
+        units = Units(**{FIELD[group.measure]: usage})
+        self._take(key, group, (units,), usage, fee_charged=self._event_fee_charged, plausible=None)
+        self._event_fee_charged = self._event_fee_charged or self.groups[key].fee_charged
 
     def _take(
         self,
@@ -172,7 +179,7 @@ class Work:
 
     def _plausible(self, group: Group) -> int | None:
         """Nobody can have talked longer than the clock went on since the session began, give or take a day."""
-        if group.measure is not Measure.TIME or self.before is None:
+        if group.measure is not Measure.TIME or self.before is None or self.session.adopted:
             return None
         return self.now_ns - self.session.opened_at_ns + PLAUSIBLE_TIME_SLACK_S * NS_PER_S - group.position
 

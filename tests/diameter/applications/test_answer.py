@@ -17,13 +17,14 @@ from ocs.diameter.applications.credit_control_answer import (
 from ocs.diameter.applications.credit_control_request import read_request
 from ocs.diameter.applications.currencies import NO_CURRENCY, currency_number
 from ocs.diameter.grammar import check_answer
-from ocs.diameter.wire import decode_message
+from ocs.diameter.wire import decode_avps, decode_message
 from ocs.rating.units import NS_PER_S, Measure
 from tests.diameter.applications.world import (
     GRANT,
     ORIGIN,
     PEER,
     RULES,
+    SERVICES,
     SERVICES,
     cca,
     cca_bytes,
@@ -391,7 +392,8 @@ def test_a_change_of_tariff_within_the_grant_is_told_with_it():
     change_s = 1_798_761_600
     message = decode_message(builders.ergw())
     answer = one_group(3000, measure=Measure.OCTETS, granted=7, tariff_change_at_ns=change_s * NS_PER_S)
-    content = render(message, read_request(message, RULES, PEER)[0], answer, STYLE, ORIGIN)
+    request = read_request(message, RULES, PEER).request
+    content = render(message, request, answer, make_style(SERVICES[request.service]), ORIGIN)
     group = next(avp for avp in decode_avps(content) if avp.code == 456)
     granted = next(avp for avp in group.children() if avp.code == 431)
     assert [(avp.code, avp.data) for avp in granted.children()] == [

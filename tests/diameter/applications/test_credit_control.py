@@ -229,7 +229,7 @@ def test_an_unknown_context_is_refused_in_grammar():
 
 def test_a_bound_that_is_hit_is_counted():
     desk = Desk()
-    both = usu(total(2**63 - 1)) + usu(total(1))
+    both = usu(total(2**48)) + usu(total(1))
     assert result(desk.send(builders.gateway(UPDATE, 1, mscc(both, rating_group=1)))) == 5004
     assert desk.counts["limit usage"] == 1
 

@@ -16,7 +16,7 @@ from ocs.diameter.errors import PeerError
 from ocs.diameter.result_codes import ResultCode
 from ocs.diameter.types import unpack_time, unpack_unsigned32, unpack_unsigned64, wrong_value
 from ocs.diameter.wire import Avp
-from ocs.limits import USAGE_MAX
+from ocs.limits import USAGE_MAX, USAGE_TIME_MAX_NS
 from ocs.rating.units import NS_PER_S
 
 # Reporting-Reason (TS 32.299): values after which the client holds no quota of the group any more.
@@ -162,13 +162,14 @@ def _check_sum(used: Sequence[Units], last: Avp) -> None:
     """What several containers report together must fit, too; `last` is the one that made it too much."""
     if len(used) < 2:
         return
-    for amounts in zip(*[(units.time_ns or 0, units.octets or 0, units.events or 0) for units in used], strict=True):
-        if sum(amounts) > USAGE_MAX:
-            raise _too_much(last)
+    amounts = [(units.time_ns or 0, units.octets or 0, units.events or 0) for units in used]
+    time_ns, octets, events = [sum(of_one_measure) for of_one_measure in zip(*amounts, strict=True)]
+    if time_ns > USAGE_TIME_MAX_NS or max(octets, events) > USAGE_MAX:
+        raise _too_much(last)
 
 
 def _too_much(avp: Avp) -> PeerError:
-    error = wrong_value(avp, f"more than {USAGE_MAX} units")
+    error = wrong_value(avp, "more than can be counted")
     error.limit = "usage"
     return error
 

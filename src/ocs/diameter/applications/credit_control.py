@@ -174,10 +174,14 @@ class Exchange:
         self.answer: ChargingAnswer | None = None
 
     def decide(self, account: Any, session: Session | None) -> Outcome:
-        """The decision of charging, on whatever state it is asked for."""
-        self.outcome = engine.decide(
-            account, session, self.request, self.setup.settings.tariff, self.policy, self.now_ns
-        )
+        """The decision of charging, on whatever state it is asked for.
+
+        A session stays with the service that it was opened for, whatever later requests name.
+        """
+        policy = self.policy
+        if session is not None and self.request.type in (RequestType.UPDATE, RequestType.TERMINATION):
+            policy = self.setup.settings.services.get(session.service, policy)
+        self.outcome = engine.decide(account, session, self.request, self.setup.settings.tariff, policy, self.now_ns)
         return self.outcome
 
     def render(self, answer: ChargingAnswer) -> bytes:
