@@ -125,7 +125,8 @@ def _event(explained: Explanation) -> Iterator[Line]:
         yield "account", "there is no such subscriber"
         return
     usable = "" if explained.usable else ", which may not be charged now"
-    yield "account", f"{account.id}, {account.status.value}, plan {account.plan}{usable}"
+    owing = ", may go below zero" if account.allow_negative else ""
+    yield "account", f"{account.id}, {account.status.value}, plan {account.plan}{owing}{usable}"
 
 
 def _tariff(explained: Explanation) -> Iterator[Line]:

@@ -1,112 +1,105 @@
-"""`ocs explain`: what would this cost, and why? Reads files only."""
+"""`ocs explain`: what would this cost, or what did that cost, and why."""
 
 from __future__ import annotations
 
-import re
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ocs.cli.options import ConfigFolder, Json
+from ocs.cli.options import DEFAULT_URL, Json
 from ocs.cli.output import FINE, PROBLEM, USAGE, amount_text, fail, print_json
-from ocs.cli.reach import settings_of
+from ocs.cli.reach import reach, settings_of
 
 if TYPE_CHECKING:
-    from ocs.charging.policy import ServicePolicy
-    from ocs.cli.explanation import Asked, Explanation
-    from ocs.config.settings import Settings, Subscriber
+    from ocs.cli.explanation import Wanted
 
-EXAMPLES = '"voice 491700000001 -> 61491570156 90s", "data 491700000002 308400 octets", "sms demo to 4917012345"'
-_EVENT = re.compile(
-    r"(?P<service>\S+)\s+(?P<subscriber>\S+)(?:\s*(?:->|\bto\b)\s*(?P<called>\S+))?(?:\s+(?P<amount>.+))?"
-)
+_EXAMPLE = '"voice 491700000001 -> 61491570156 90s"'
 
 
 def explain(
-    event: Annotated[list[str], typer.Argument(help=f"SERVICE SUBSCRIBER [to NUMBER] [AMOUNT], such as {EXAMPLES}.")],
-    config: ConfigFolder = Path("config"),
-    rating_group: Annotated[int | None, typer.Option(min=0, help="Rating group, else the service's default.")] = None,
+    event: Annotated[
+        list[str] | None, typer.Argument(help=f"SERVICE [SUBSCRIBER] [to NUMBER] [USAGE], such as {_EXAMPLE}.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="Configuration folder.", show_default="config")
+    ] = None,
+    subscriber: Annotated[str | None, typer.Option("--from", help="Whose account: its id, or a number of it.")] = None,
+    called: Annotated[str | None, typer.Option("--to", help="The number as dialled.")] = None,
+    usage: Annotated[str | None, typer.Option("--usage", help="How much: 90s, 10 MiB, 308400 octets, 3.")] = None,
     at: Annotated[str | None, typer.Option(help="When, as 2026-11-21T20:05:00Z; else now.")] = None,
+    rating_group: Annotated[int | None, typer.Option(min=0, help="Rating group, else the service's default.")] = None,
+    plan: Annotated[str | None, typer.Option(help="The price of a plan, for no account in particular.")] = None,
+    cdr: Annotated[
+        str | None, typer.Option(help="Explain the CDR of this id, which a server or its store has.")
+    ] = None,
     json: Json = False,
+    url: Annotated[
+        str | None,
+        typer.Option("--url", help=f"Ask a running server, such as {DEFAULT_URL}: accounts as they are now."),
+    ] = None,
 ) -> None:
     """Say what usage would cost, and why: number, prefix, rate, rounding, and the balances in order.
 
-    The subscriber is one of subscribers.yaml, by id, MSISDN or IMSI, with the balances that it is opened with.
+    Without --url by files alone: the subscriber is one of subscribers.yaml, by id, MSISDN or IMSI, with the balances
+    that it is opened with. With --url by a running server, with the account as it is now. --cdr asks a server (--url,
+    OCS_URL) or, with --config, its store, why a charging data record says what it says.
+
     Ends with 1 where the usage would be refused.
     """
-    from ocs.cli import explanation
+    if cdr is not None:
+        if event or subscriber or called or usage or at or plan or rating_group is not None:
+            fail("--cdr says which usage is meant: leave out all of the event", USAGE)
+        with reach(url or (None if config else os.environ.get("OCS_URL")), config) as api:
+            _finish(api.get("/v1/explain", cdr=cdr), as_json=json)
+    from ocs.cli.explanation import Wrong, explained, in_words
 
-    settings = settings_of(config)
-    asked = _read(" ".join(event), settings, rating_group, at)
-    explained = explanation.explain(asked, settings)
-    if json:
-        import msgspec
-
-        print_json(msgspec.to_builtins(explained))
-    else:
-        _print(explained)
-    raise typer.Exit(FINE if explained.result == 2001 else PROBLEM)
-
-
-def _read(text: str, settings: Settings, rating_group: int | None, at: str | None) -> Asked:
-    import time
-
-    from ocs.cli.explanation import Asked
-    from ocs.rating.units import MEASURE_OF_KIND, NS_PER_S, Measure
-    from ocs.units import MalformedError, parse_measured, parse_rfc3339
-
-    found = _EVENT.fullmatch(text.strip())
-    if found is None:
-        fail(f'"{text}" is not SERVICE SUBSCRIBER [to NUMBER] [AMOUNT], such as {EXAMPLES}', USAGE)
-    service = _service(found["service"], settings)
-    measure = MEASURE_OF_KIND[service.kind]
-    default = {Measure.TIME: 60 * NS_PER_S, Measure.OCTETS: 1_048_576, Measure.EVENTS: 1}[measure]
-    # "308400 octets" is how CDRs say it; the unit of events goes without saying.
-    amount = re.sub(r"\s*(octets|units)$", " B" if measure is Measure.OCTETS else "", found["amount"] or "").strip()
+    if not event:
+        fail(f"explain what? SERVICE with --from, --to and --usage, or in words: {_EXAMPLE}", USAGE)
     try:
-        usage = parse_measured(amount, measure) if amount else default
-        at_ns = time.time_ns() if at is None else parse_rfc3339(at)
-    except MalformedError as error:
-        fail(str(error), USAGE)
-    if found["called"] is None and service.kind.value in ("voice", "sms", "mms"):
-        fail(f"{service.name} goes to somebody: add to NUMBER", USAGE)
-    return Asked(
-        service=service,
-        subscriber=_subscriber(found["subscriber"], settings),
-        called=found["called"] or "",
-        usage=usage,
-        rating_group=rating_group,
-        at_ns=at_ns,
-    )
+        wanted = in_words(" ".join(event)).with_options(subscriber, called, usage)
+        wanted = wanted._replace(at=at, rating_group=rating_group, plan=plan)
+        if url is not None:
+            with reach(url, None) as api:
+                answer = api.get("/v1/explain", **_parameters(wanted))
+        else:
+            import time
+
+            answer = explained(wanted, settings_of(config or Path("config")), time.time_ns())
+    except Wrong as wrong:
+        fail(str(wrong), USAGE)
+    _finish(answer, as_json=json)
 
 
-def _service(name: str, settings: Settings) -> ServicePolicy:
-    service = settings.services.get(name)
-    if service is None:
-        fail(f'there is no service "{name}"; known: {", ".join(settings.services)}', USAGE)
-    return service
+def _parameters(wanted: Wanted) -> dict[str, str | int | None]:
+    """What a server is asked."""
+    from ocs.cli.explanation import Wrong, usage_text
+
+    name = wanted.subscriber
+    if name is None or wanted.plan is not None:
+        raise Wrong("a server explains with an account: --from SUBSCRIBER, and no --plan")
+    bare = name.removeprefix("msisdn:").removeprefix("+")
+    is_number = bare.isdigit()
+    return {
+        "service": wanted.service,
+        "account": None if is_number else name,
+        "msisdn": bare if is_number else None,
+        "to": wanted.called,
+        "usage": None if wanted.usage is None else usage_text(wanted.usage),
+        "at": wanted.at,
+        "rating_group": wanted.rating_group,
+    }
 
 
-def _subscriber(name: str, settings: Settings) -> Subscriber | None:
-    """By id, by identity ("msisdn:4917..."), or by the digits of one."""
-    for subscriber in settings.subscribers:
-        bare = {identity.partition(":")[2] for identity in subscriber.identities}
-        if name == subscriber.id or name in subscriber.identities or name.lstrip("+") in bare:
-            return subscriber
-    return None
-
-
-def _print(explained: Explanation) -> None:
-    width = max(len(step.step) for step in explained.steps)
-    for step in explained.steps:
-        print(f"{step.step:<{width}}  {step.text}")
-    for paid in explained.paid:
-        print(f"{'paid':<{width}}  {amount_text(paid.amount, paid.unit)} from {paid.balance}")
-    if explained.result == 2001:
-        print(f"{'cost':<{width}}  {explained.cost} {explained.currency}")
-        return
-    why = f": {explained.why}" if explained.why else ""
-    print(f"{'refused':<{width}}  {explained.result}{why}")
-    if explained.affordable is not None:
-        print(f"{'credit for':<{width}}  {amount_text(explained.affordable, explained.unit)} only")
+def _finish(answer: dict[str, Any], *, as_json: bool) -> None:
+    """Print an explanation of the API, and end with its code."""
+    if as_json:
+        print_json(answer)
+    else:
+        width = max(len(step["step"]) for step in answer["steps"])
+        for step in answer["steps"]:
+            print(f"{step['step']:<{width}}  {step['text']}")
+        for paid in answer.get("session_paid") or ():
+            print(f"{'journal':<{width}}  {amount_text(paid['amount'], paid['unit'])} from {paid['balance']}")
+    raise typer.Exit(FINE if answer.get("result", 2001) == 2001 else PROBLEM)
