@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import msgspec
 
 from ocs.balances.account import Account
-from ocs.charging import events, house, life
+from ocs.charging import events, fees, house, life
 from ocs.charging.grants import grant
 from ocs.charging.groups import RESULT_OF_REASON, refuse
 from ocs.charging.memory import highest_number, recall, room_for
@@ -183,10 +183,12 @@ def _grant(work: Work, asked: GroupRequest, answer: GroupAnswer) -> GroupAnswer:
         work.at_rate(group, found),
         asked.requested or Units(),
         work.payer,
-        fee_charged=work.fee_charged,
+        fee_charged=work.fee_charged or fees.held_elsewhere(work.groups, key),
         now_ns=work.now_ns,
         at_ns=work.at_ns,
     )
+    if answer.granted and not work.fee_charged:
+        work.groups[key] = fees.noted(work.groups, key)
     return answer
 
 

@@ -180,6 +180,7 @@ def report(
         valid_until_ns=0,
         hold_until_ns=0,
         change_at_ns=0,
+        fee_held=0,
         overrun=work.group.overrun + overrun,
         answered_at_ns=(
             answered_at(group, usage, opened_at_ns, now_ns)

@@ -65,6 +65,7 @@ class Group(msgspec.Struct, frozen=True, array_like=True):
     usage, unit_usage, cost_nanos, overrun, unrated: sums since the last CDR, in base units and nanos:
         all usage; the part paid by unit balances; money charged, fees included; usage beyond what was granted;
         usage for which there was no rate.
+    fee_held: the part of the holds that is for the connect fee of the session, nanos.
     answered_at_ns: when the usage of time began, 0 while there is none.
     started_at_ns, last_at_ns: first grant or report, last report.
     """
@@ -86,10 +87,15 @@ class Group(msgspec.Struct, frozen=True, array_like=True):
     overrun: int = 0
     unrated: int = 0
     fee_charged: bool = False
+    fee_held: int = 0
     answered_at_ns: int = 0
     started_at_ns: int = 0
     last_at_ns: int = 0
     partial: int = 0
+
+
+GroupKey = tuple[int | None, int | None]
+"""Rating group and service identifier: what a group is known by in its session."""
 
 
 class Answered(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -14,14 +14,14 @@ from ocs.balances.counters import count
 from ocs.balances.journal import Entry
 from ocs.balances.reserve import release
 from ocs.cdr.records import Cdr
-from ocs.charging import house, life
+from ocs.charging import fees, house, life
 from ocs.charging.groups import measure_of, used_amount
 from ocs.charging.outcome import AccountWrite, Outcome
 from ocs.charging.payer import Payer
 from ocs.charging.policy import ServicePolicy
 from ocs.charging.reports import FIELD, report
 from ocs.charging.requests import ChargingAnswer, ChargingRequest, GroupRequest, RequestType, Units
-from ocs.charging.session import Group, Session, SessionState
+from ocs.charging.session import Group, GroupKey, Session, SessionState
 from ocs.limits import (
     EVENT_TIME_FUTURE_MAX_S,
     EVENT_TIME_PAST_MAX_S,
@@ -30,8 +30,6 @@ from ocs.limits import (
 )
 from ocs.rating.tariff import Found, NotFound, Tariff
 from ocs.rating.units import NS_PER_S, Measure
-
-GroupKey = tuple[int | None, int | None]
 
 SUPERVISION: Final = ChargingRequest(session_id="", type=RequestType.UPDATE, number=0, service="", origin_host="")
 """Stands for the request where supervision decides."""
@@ -133,6 +131,8 @@ class Work:
         usage = used_amount(asked, group.measure)
         if any(units.measure() is not None and units.get(group.measure) is None for units in asked.used):
             self.notes.append("unrated_usage")  # told in another measure only, in which it has no price
+        if usage and not self.fee_charged:
+            group = fees.take_hold(self.groups, key, group, self.payer.book)
         self._take(key, group, asked.used, usage, fee_charged=self.fee_charged, plausible=self._plausible(group))
 
     def take_event(self, key: GroupKey, group: Group, usage: int) -> None:
@@ -200,7 +200,7 @@ class Work:
         """Give back what a group holds. How long its quota was good for is kept: the client may still report it."""
         group = self.groups[key]
         release(self.payer.book, [(hold.balance_id, hold.amount) for hold in group.holds])
-        self.groups[key] = msgspec.structs.replace(group, holds=(), granted=0, hold_until_ns=0)
+        self.groups[key] = msgspec.structs.replace(group, holds=(), granted=0, hold_until_ns=0, fee_held=0)
 
     def end(self, state: SessionState, cause: str, *, only_used: bool = False) -> None:
         """Close the session, with a CDR for each group."""
