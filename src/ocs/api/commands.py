@@ -112,19 +112,8 @@ def subscriber_of(new: NewAccount, settings: Settings) -> Subscriber:
 
 def opening(subscriber: Subscriber, currency: str, by: str, reason: str, now_ns: int) -> Outcome:
     """The outcome that opens an account."""
-    new = Account(
-        id=subscriber.id,
-        version=0,
-        currency=currency,
-        plan=subscriber.plan,
-        status=subscriber.status,
-        balances=subscriber.balances,
-        expires_at_ns=subscriber.expires_at_ns,
-        allow_negative=subscriber.allow_negative,
-        counters=subscriber.counters,
-    )
     try:
-        account, entry = open_account(new, now_ns, by=by, reason=reason)
+        account, entry = open_account(subscriber.account(currency), now_ns, by=by, reason=reason)
     except AdjustError as error:
         return Outcome(conflict=str(error))
     return Outcome(writes=(AccountWrite(account, entry, subscriber.identities),))

@@ -10,7 +10,7 @@ from ocs.api.explain_view import explanation_view
 from ocs.balances.account import Account
 from ocs.charging.explain import explain, sharing_ids
 from ocs.charging.explained import Asked
-from ocs.config.settings import Settings, Subscriber
+from ocs.config.settings import Settings
 from ocs.rating.units import MEASURE_OF_KIND, Measure
 from ocs.units import MalformedError, parse_measured, parse_quantity, parse_rfc3339
 
@@ -84,19 +84,13 @@ def explained(wanted: Wanted, settings: Settings, now_ns: int) -> dict[str, Any]
     else:
         account = _account(wanted.subscriber, settings)
     sharing = sharing_ids(account, settings.tariff, asked.at_ns)
-    others = [account_of(each, settings.tariff.currency) for each in settings.subscribers if each.id in sharing]
+    others = [each.account(settings.tariff.currency) for each in settings.subscribers if each.id in sharing]
     return explanation_view(explain(asked, account, settings.tariff, others))
 
 
 def plan_account(plan: str, currency: str) -> Account:
     """An account that may owe whatever a plan asks for: for prices without a subscriber."""
     return Account(PLAN_ACCOUNT, 1, currency, plan, allow_negative=True)
-
-
-def account_of(subscriber: Subscriber, currency: str) -> Account:
-    """The account as it is opened."""
-    common = set(Subscriber.__struct_fields__) & set(Account.__struct_fields__)
-    return Account(version=1, currency=currency, **{name: getattr(subscriber, name) for name in common})
 
 
 def _asked(wanted: Wanted, settings: Settings, now_ns: int) -> Asked:
@@ -125,5 +119,5 @@ def _account(name: str, settings: Settings) -> Account | None:
     for subscriber in settings.subscribers:
         bare = {identity.partition(":")[2] for identity in subscriber.identities}
         if name == subscriber.id or name in subscriber.identities or name.lstrip("+") in bare:
-            return account_of(subscriber, settings.tariff.currency)
+            return subscriber.account(settings.tariff.currency)
     return None

@@ -8,7 +8,7 @@ from ipaddress import IPv4Network, IPv6Network
 
 import msgspec
 
-from ocs.balances.account import Balance, Counter, Status
+from ocs.balances.account import Account, Balance, Counter, Status
 from ocs.charging.policy import ServicePolicy
 from ocs.config.document import Node
 from ocs.config.schema import Located
@@ -71,6 +71,20 @@ class Subscriber(msgspec.Struct, frozen=True):
     expires_at_ns: int | None = None
     allow_negative: bool = False
     counters: tuple[Counter, ...] = ()
+
+    def account(self, currency: str, version: int = 0) -> Account:
+        """The account that it is opened as."""
+        return Account(
+            self.id,
+            version,
+            currency,
+            self.plan,
+            self.status,
+            self.balances,
+            self.expires_at_ns,
+            self.allow_negative,
+            self.counters,
+        )
 
 
 class Settings(msgspec.Struct, frozen=True):
