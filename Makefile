@@ -53,6 +53,9 @@ peers: ## as root: install the real peers from Debian
 faults: $(VENV)/.dev ## kill -9 a server under load, KILLS times, and compare what is left with what was answered
 	OCS_FAULTS_KILLS=$(KILLS) $(BIN)/python -m pytest tests/faults -q $(ARGS)
 
+bench: $(VENV)/.run ## microseconds per rated event and per decision, and where they go
+	$(BIN)/python -m bench.rating --profile
+
 interop: $(VENV)/.dev peers ## as root: tests against freeDiameter, Kamailio and tshark in network namespaces
 	$(BIN)/python -m pytest tests/interop $(ARGS)
 
@@ -69,4 +72,4 @@ clean: ## remove what builds and tests leave behind (not var/, which holds accou
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis src/*.egg-info
 	find src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help install run test check faults peers interop conformance lock bare clean
+.PHONY: help install run test check faults bench peers interop conformance lock bare clean
