@@ -147,9 +147,12 @@ class At(Schema[Located[T]]):
 
 
 class Opaque(Schema[Node]):
-    """A mapping that is kept as written, for a reader of its own."""
+    """A mapping that is kept as written, for a reader of its own: `by`, which here only describes it."""
 
     expected = MAPPING
+
+    def __init__(self, by: Schema[Any]) -> None:
+        self.by = by
 
     def read(self, node: Node, place: Place, problems: Problems) -> Node | None:
         if isinstance(node, Pairs):
@@ -158,7 +161,7 @@ class Opaque(Schema[Node]):
         return None
 
     def json(self) -> JsonSchema:
-        return {"type": "object", "additionalProperties": True}
+        return self.by.json()
 
 
 class ListOf(Schema[tuple[T, ...]]):

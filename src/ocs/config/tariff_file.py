@@ -10,6 +10,7 @@ from ocs.config.document import Node
 from ocs.config.rate_file import RATE, RawRate
 from ocs.config.schema import At as Placed
 from ocs.config.schema import Choice, Entry, Field, ListOf, Located, MapOf, Opaque, Raw, Record, Switch, Text
+from ocs.config.tariff_test_file import TEST
 from ocs.config.timing_file import TIME_ZONE, TIMING, RawTiming
 from ocs.config.values import (
     ACCOUNT_ID,
@@ -166,6 +167,6 @@ TARIFF_FILE = Record(
             "subjects, and their plans over time: subject, service",
         ),
         "shared_groups": Field(MapOf(ID, SHARED_GROUP), "accounts that share balances"),
-        "tests": Field(ListOf(Placed(Opaque())), "events, what they cost, and the balances after them"),
+        "tests": Field(ListOf(Placed(Opaque(TEST))), "events, what they cost, and the balances after them"),
     },
 )
