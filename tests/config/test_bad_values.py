@@ -504,7 +504,7 @@ SUBSCRIBERS = [
         U,
         "  bob:\n    sip: bob@ims.example.com\n    plan: standard",
         "  bob: ¦{}",
-        'accounts.bob: "plan" is missing, expected an id, or TENANT:ID',
+        'accounts.bob: "plan" is missing, expected an id, TENANT:ID, or "*any"',
     ),
     Case(
         U,

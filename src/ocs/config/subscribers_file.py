@@ -19,6 +19,7 @@ from ocs.config.values import (
     SERVICE_OR_ANY,
     SIP,
     SUBJECT,
+    SUBJECT_OR_ANY,
     TIME,
     integer,
 )
@@ -149,7 +150,7 @@ ACCOUNT = Record(
         "sip": Field(ListOf(Placed(SIP), or_one=True), "SIP identities, user@host"),
         "nai": Field(ListOf(Placed(NAI), or_one=True), "network access identifiers, user@realm"),
         "private": Field(ListOf(Placed(PRIVATE), or_one=True), "private identities, compared as they are"),
-        "plan": Field(SUBJECT, "id of the plan, or of the profile, that prices its usage", required=True),
+        "plan": Field(SUBJECT_OR_ANY, "id of the plan, or of the profile, that prices its usage", required=True),
         "status": Field(Choice({each.value: each for each in Status}), "whether it is charged at all"),
         "expires_at": Field(TIME, "from when it is treated as disabled", into="expires_at_ns"),
         "allow_negative": Field(Switch(), "true where its money may go below zero, without limit"),

@@ -21,7 +21,6 @@ from ocs.config.values import (
     PREFIX,
     RATING_GROUP,
     SERVICE_OR_ANY,
-    SUBJECT,
     SUBJECT_OR_ANY,
     TIME,
 )
@@ -140,7 +139,7 @@ ACTIVATION = Record(
     {
         "from": Field(TIME, "since when; always where absent", into="from_ns"),
         "plan": Field(ID, "the plan from then on", required=True),
-        "fallback": Field(ListOf(Placed(SUBJECT), or_one=True), "profiles or plans to ask where it has no rate"),
+        "fallback": Field(ListOf(Placed(SUBJECT_OR_ANY), or_one=True), "profiles or plans to ask where it has no rate"),
     },
 )
 
