@@ -1,5 +1,6 @@
 """Subcommands that read files only: check, schema; and what all have."""
 
+import re
 import subprocess
 import sys
 
@@ -60,6 +61,32 @@ def test_problems_for_github_stand_on_their_lines(ocs, folder):
     place, _, message = line.removeprefix("::error ").partition("::")
     assert place.startswith("file=config/server.yaml,line=")
     assert message.startswith("services.voice.kind: ")
+
+
+def test_the_tests_of_the_tariff_are_run_and_counted(ocs, folder):
+    ran = ocs("check", "config")
+    assert ran.code == 0
+    assert re.fullmatch(r"fine: no problems; \d+ tests passed\n", ran.out)
+
+
+def test_a_test_that_fails_is_shown_with_its_place_and_why(ocs, folder):
+    tariff = folder / "config" / "tariffs" / "standard.yaml"
+    edit(tariff, ("price: 0.22 AUD/min", "price: 0.24 AUD/min"))
+    line = next(n for n, text in enumerate(tariff.read_text().splitlines(), 1) if "expect: {cost: 0.22 AUD" in text)
+    ran = ocs("check", "config")
+    assert ran.code == 1
+    told = ran.out.splitlines()
+    place = f"config/tariffs/standard.yaml:{line}:20 tests[0].expect.cost: "
+    assert told[0] == f"{place}the cost is 0.24 AUD, expected 0.22 AUD"
+    assert [text for text in told if text.split()[:1] == ["rate"] and "0.24 AUD/min" in text]
+    assert told[-1].startswith("failed: no problems; 1 of ")
+    found = ocs("check", "config", "--json").json
+    (failed,) = found["tests"]["failed"]
+    assert (found["usable"], failed["line"] < line, failed["explanation"]["cost"]) == (True, True, "0.24")
+    assert (found["tests"]["run"] - found["tests"]["passed"], failed["failures"][0]["line"]) == (1, line)
+    github = ocs("check", "config", "--format", "github")
+    assert (github.code, github.out.startswith("::error file=config/tariffs/standard.yaml,line=")) == (1, True)
+    assert ocs("check", "config", "--no-tests").code == 0
 
 
 def test_a_folder_that_is_not_there_is_a_usage_error(ocs, folder):
