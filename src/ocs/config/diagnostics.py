@@ -17,10 +17,14 @@ _OPTIONS_COMPARED_MAX: Final = 200
 
 
 class Severity(Enum):
-    """An error keeps the configuration from being used, a warning does not."""
+    """An error keeps the configuration from being used, a warning does not; a note says what may well be meant so."""
 
     ERROR = "error"
     WARNING = "warning"
+    NOTE = "notice"
+
+
+_HEADS: Final = {Severity.ERROR: "", Severity.WARNING: "warning: ", Severity.NOTE: "note: "}
 
 
 class Place(NamedTuple):
@@ -55,7 +59,7 @@ class Diagnostic(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         """`file:line:column path: what is wrong, expected ..., did you mean ...`."""
         head = str(Place(self.file, self.line, self.column)) + (f" {self.path}" if self.path else "")
-        warning = "warning: " if self.severity is Severity.WARNING else ""
+        warning = _HEADS[self.severity]
         expected = f"expected {self.expected}" if self.expected else ""
         return f"{head}: {warning}" + ", ".join(part for part in (self.message, expected, self.hint) if part)
 
@@ -71,6 +75,9 @@ class Problems:
 
     def warn(self, place: Place, message: str, expected: str = "", hint: str = "") -> None:
         self._add(Diagnostic(*place, message, expected, hint, Severity.WARNING))
+
+    def note(self, place: Place, message: str, expected: str = "", hint: str = "") -> None:
+        self._add(Diagnostic(*place, message, expected, hint, Severity.NOTE))
 
     def _add(self, diagnostic: Diagnostic) -> None:
         if len(self._found) < DIAGNOSTICS_MAX or (diagnostic.severity is Severity.ERROR and not self.fatal):

@@ -42,6 +42,7 @@ class Ground:
         self.currency = currency
         self.problems = problems
         self.clocks = Clocks(sources.timings)
+        self.sold: set[str] = set()
         self.prefixes = {name: dict(self._prefixes(entry)) for name, entry in sources.destinations.items()}
         self.free = {
             prefix: (name, place)

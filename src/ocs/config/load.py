@@ -21,7 +21,8 @@ from ocs.config.server_file import SERVER_FILE, RawServer
 from ocs.config.settings import Settings, Subscriber
 from ocs.config.subscribers_compile import Known, compile_subscribers, known_names
 from ocs.config.subscribers_file import SUBSCRIBERS_FILE
-from ocs.config.tariff_compile import compile_tariff
+from ocs.config.tariff_checks import check_used
+from ocs.config.tariff_compile import CompiledTariff, compile_tariff
 from ocs.config.tariff_file import TARIFF_FILE, RawTariff
 from ocs.rating.numbers import Numbering
 from ocs.rating.tariff import Tariff
@@ -55,8 +56,11 @@ def load(
         return None, problems.sorted()
     server = _file(folder / SERVER_NAME, SERVER_FILE, problems)
     files = _tariff_files(folder / TARIFFS_NAME, problems)
-    tariff, known = _tariff(files, server, progress, now_ns, problems)
+    compiled, known = _tariff(files, server, progress, now_ns, problems)
+    tariff = compiled.tariff
     subscribers = _subscribers(folder / SUBSCRIBERS_NAME, known, problems)
+    if all(files):
+        _unused(compiled, subscribers, problems)
     _strays(folder, problems)
     tests = tuple(test for file in files if file for test in file.tests)
     settings = _settings(server, tariff, subscribers, tests, problems) if server else None
@@ -87,7 +91,7 @@ def _tariff(
     progress: Progress | None,
     now_ns: int,
     problems: Problems,
-) -> tuple[Tariff | None, Known]:
+) -> tuple[CompiledTariff, Known]:
     readable = [file for file in files if file is not None]
     services = None
     if server is not None and "services" in server.given:
@@ -96,6 +100,19 @@ def _tariff(
     numbering = server.numbering if server else Numbering()
     setting = Setting(services, numbering, complete, now_ns, progress)
     return compile_tariff(readable, setting, problems), known_names(readable, services, complete=complete)
+
+
+def _unused(compiled: CompiledTariff, subscribers: tuple[Subscriber, ...], problems: Problems) -> None:
+    """Timings and destinations that no plan and no account speaks of."""
+    counters = [counter for subscriber in subscribers for counter in subscriber.counters]
+    balances = [balance for subscriber in subscribers for balance in subscriber.balances]
+    filters = [each.destinations for each in counters] + [each.destinations for each in balances]
+    timings = {name.removeprefix("!") for balance in balances for name in balance.timings}
+    destinations = {name.removeprefix("!") for names in filters for name in names}
+    for version in compiled.versions:
+        free = {name for name, entry in version.destinations.items() if entry.value and entry.value.free}
+        check_used(version.timings, compiled.timings_used | timings, "timing", problems)
+        check_used(version.destinations, compiled.destinations_used | destinations | free, "destination", problems)
 
 
 def _subscribers(path: Path, known: Known, problems: Problems) -> tuple[Subscriber, ...]:

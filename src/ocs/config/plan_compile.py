@@ -113,7 +113,7 @@ class _Compiler:
             self._deck(builder, deck.deck, deck.at("deck"), kind)
         self.tables.append(builder)
         by_prefix = builder.by_prefix()
-        self.digests[where] = sha256(encoded((builder.default, by_prefix))).hexdigest()
+        self.digests[where] = _digest(builder.default, by_prefix)
         return PrefixTable(by_prefix, builder.default)
 
     def _window(self, raw: RawRate, where: str, destination: str, kind: Kind | None) -> Window | None:
@@ -121,7 +121,7 @@ class _Compiler:
         timing = None
         sound = True
         if raw.when is not None:
-            timing = self.ground.clocks.timing(raw.when, self.zone)
+            timing = self.ground.clocks.for_rate(raw.when, self.zone)
             sound = timing is not None
             if raw.when not in self.ground.sources.timings and self.ground.setting.complete:
                 hint = did_you_mean(raw.when, self.ground.sources.timings)
@@ -152,6 +152,7 @@ class _Compiler:
         if kind is Kind.DATA:
             self.problems.error(place, "data has no destinations", '"*any"')
             return {}
+        self.ground.sold.add(destination)
         entry = self.ground.sources.destinations.get(destination)
         if entry is None:
             if self.ground.setting.complete:
@@ -166,6 +167,22 @@ class _Compiler:
         for prefix, prefix_place in prefixes.items():
             self.ground.check_not_free(prefix, prefix_place)
         return prefixes
+
+
+def _digest(default: tuple[Window, ...] | None, by_prefix: Mapping[str, tuple[Window, ...]]) -> str:
+    """Of what a table means. Prefix by prefix, each window encoded once: a table may have very many prefixes."""
+    known: dict[int, bytes] = {}
+
+    def meaning(windows: tuple[Window, ...]) -> bytes:
+        for window in windows:
+            if id(window) not in known:
+                known[id(window)] = encoded(window)
+        return b",".join([known[id(window)] for window in windows])
+
+    digest = sha256(meaning(default or ()))
+    for prefix in sorted(by_prefix):
+        digest.update(b"\n%b:%b" % (prefix.encode(), meaning(by_prefix[prefix])))
+    return digest.hexdigest()
 
 
 def all_services(plans: Iterable[Plan], known: Iterable[str] | None) -> list[str]:

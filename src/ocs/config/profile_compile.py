@@ -9,28 +9,60 @@ from ocs.config.schema import Entry, Located
 from ocs.config.tariff_file import Activations, RawActivation, RawSharedGroup
 from ocs.rating.destinations import ANY
 from ocs.rating.tariff import FALLBACK_DEPTH_MAX, Activation, Plan, SharedGroup
+from ocs.units import format_rfc3339
 
 Subjects = Mapping[str, Mapping[str, tuple[Activation, ...]]]
 
 
 class Profiles:
-    """The profiles of one version, beside its plans. services: all that an activation for `*any` stands for."""
+    """The profiles of one version, beside its plans. services: all that an activation for `*any` stands for.
+
+    now_ns: what begins after it is still to come.
+    """
 
     def __init__(
         self,
         raw: Mapping[str, Entry[Activations]],
         plans: Mapping[str, Plan],
         services: Collection[str],
+        now_ns: int,
         problems: Problems,
     ) -> None:
         self.raw = raw
         self.plans = plans
         self.services = services
+        self.now_ns = now_ns
         self.problems = problems
 
     def compiled(self) -> Subjects:
         """Subject -> service -> activations by rising time."""
-        return {name: self._subject(entry.value) for name, entry in self.raw.items() if entry.value is not None}
+        subjects = {name: self._subject(entry.value) for name, entry in self.raw.items() if entry.value is not None}
+        for name, by_service in subjects.items():
+            self._check_begin(name, by_service, subjects)
+        return subjects
+
+    def falling_back(self) -> set[str]:
+        """Ids of the plans that are never a subject's alone: every activation of one has fallbacks."""
+        alone: set[str] = set()
+        backed: set[str] = set()
+        for entry in self.raw.values():
+            for service in (entry.value or {}).values():
+                for raw in service.value or ():
+                    (backed if raw.fallback else alone).add(raw.plan or "")
+        return backed - alone
+
+    def _check_begin(self, name: str, by_service: Mapping[str, tuple[Activation, ...]], subjects: Subjects) -> None:
+        """A subject whose first plan is still to come has no rate until then, unless `*any` stands in for it."""
+        tenant, colon, own = name.rpartition(":")
+        for service, activations in by_service.items():
+            first_ns = min((activation.from_ns for activation in activations), default=0)
+            others = subjects.get(tenant + colon + ANY, {}).get(service, ()) if own != ANY else ()
+            first_ns = min((first_ns, *(activation.from_ns for activation in others)))
+            if first_ns > self.now_ns:
+                begin = format_rfc3339(first_ns)
+                entries = self.raw[name].value or {}
+                place = entries[service if service in entries else ANY].place
+                self.problems.warn(place, f'"{name}" has no plan before {begin}: until then it is refused')
 
     def _subject(self, by_service: Activations) -> dict[str, tuple[Activation, ...]]:
         found = {}

@@ -7,37 +7,56 @@ of 0, a price that rounding makes 0, and a prefix that two destinations claim ar
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Final
+from typing import Final, NamedTuple
 
+from ocs.config.calendar import Calendar, calendar_from
 from ocs.config.diagnostics import Problems
 from ocs.config.ground import Ground, Setting
 from ocs.config.plan_compile import CompiledPlan, all_services, compile_plan, encoded
 from ocs.config.profile_compile import Profiles, compile_shared_groups
+from ocs.config.tariff_checks import check_table, check_timings
 from ocs.config.tariff_file import RawTariff
 from ocs.config.versions import Sources, versions
 from ocs.rating.destinations import PrefixTable
 from ocs.rating.tariff import Tariff
+from ocs.rating.units import NS_PER_S
 
 VERSION_DIGITS: Final = 12
 
 
-def compile_tariff(files: Sequence[RawTariff], setting: Setting, problems: Problems) -> Tariff | None:
-    """The tariff of all files, the versions to come as its successors; None where errors leave none."""
+class CompiledTariff(NamedTuple):
+    """The tariff, None where errors leave none; the ids that some plan of some version uses, and all that there are."""
+
+    tariff: Tariff | None
+    timings_used: frozenset[str] = frozenset()
+    destinations_used: frozenset[str] = frozenset()
+    versions: tuple[Sources, ...] = ()
+
+
+def compile_tariff(files: Sequence[RawTariff], setting: Setting, problems: Problems) -> CompiledTariff:
+    """The tariff of all files, the versions to come as its successors."""
     if not files:
-        return None
+        return CompiledTariff(None)
     currency = _currency(files, setting, problems)
     if setting.complete and not any("plans" in file.given for file in files):
         problems.error(files[0].place, "there is no plan in any tariff file", '"plans" with at least one plan')
     compiled: list[_Version] = []
     for sources in versions(files, problems):
         compiled.append(_Version(sources, setting, currency, compiled[-1] if compiled else None, problems))
-    if currency is None:
-        return None
+    for version in compiled:
+        version.check(calendar_from(datetime.fromtimestamp(setting.now_ns // NS_PER_S, UTC).year), problems)
     successor: Tariff | None = None
-    for version in reversed(compiled):
-        successor = version.tariff(currency, successor)
-    return successor
+    if currency is not None:
+        for version in reversed(compiled):
+            successor = version.tariff(currency, successor)
+    return CompiledTariff(
+        successor,
+        frozenset().union(*(version.ground.clocks.used for version in compiled)),
+        frozenset().union(*(version.ground.sold for version in compiled)),
+        tuple(version.sources for version in compiled),
+    )
 
 
 def _currency(files: Sequence[RawTariff], setting: Setting, problems: Problems) -> str | None:
@@ -76,10 +95,19 @@ class _Version:
             else:
                 self.plans[name] = compile_plan(name, entry, sources.zone(entry), self.ground)
         plans = {name: compiled.plan for name, compiled in self.plans.items()}
-        profiles = Profiles(sources.profiles, plans, all_services(plans.values(), setting.services), problems)
+        services = all_services(plans.values(), setting.services)
+        profiles = Profiles(sources.profiles, plans, services, setting.now_ns, problems)
         self.subjects = profiles.compiled()
         profiles.check_fallbacks()
+        self._falling_back = profiles.falling_back()
         self.shared_groups = compile_shared_groups(sources.shared_groups, problems)
+
+    def check(self, calendar: Calendar, problems: Problems) -> None:
+        """What is left out and what never counts."""
+        check_timings(self.ground.clocks, calendar, problems)
+        for name, compiled in self.plans.items():
+            for table in compiled.tables:
+                check_table(table, calendar, problems, falls_back=name in self._falling_back)
 
     def tariff(self, currency: str, successor: Tariff | None) -> Tariff:
         """The version as the rating room knows it."""

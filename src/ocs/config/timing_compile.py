@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import tzinfo
+from datetime import UTC, tzinfo
 
 from ocs.config.schema import Entry
 from ocs.config.timing_file import RawTiming
@@ -21,7 +21,17 @@ class Clocks:
 
     def __init__(self, raw: Mapping[str, Entry[RawTiming]]) -> None:
         self.raw = raw
+        self.used: set[str] = set()
         self._made: dict[tuple[str, tzinfo], Timing] = {}
+
+    def for_rate(self, timing_id: str, zone: tzinfo) -> Timing | None:
+        """The timing of a rate, which is remembered as used."""
+        self.used.add(timing_id)
+        return self.timing(timing_id, zone)
+
+    def any_zone(self, timing_id: str) -> Timing | None:
+        """The timing, for questions that are the same in every zone."""
+        return self.timing(timing_id, UTC)
 
     def timing(self, timing_id: str, zone: tzinfo) -> Timing | None:
         """The timing on the clock of `zone`, None where there is none of that id that could be read."""
