@@ -18,6 +18,7 @@ from ocs.units import MalformedError
 
 T = TypeVar("T")
 
+ASAP: Final = "*asap"
 ROUNDING: Final = {"*up": "up", "*down": "down", "*middle": "middle"}
 STRATEGIES: Final = {
     "*mine_random": "mine_first",
@@ -39,7 +40,7 @@ class PrefixRow(NamedTuple):
 
 
 class TimingRow(NamedTuple):
-    """A set of times; empty sets mean all."""
+    """A set of times; empty sets mean all. `asap`: an action plan with it runs once, at once."""
 
     years: frozenset[int]
     months: frozenset[int]
@@ -47,6 +48,7 @@ class TimingRow(NamedTuple):
     week_days: frozenset[int]
     start_s: int
     end_s: int
+    asap: bool
     place: Place
 
 
@@ -198,12 +200,13 @@ def _once(listed: Mapping[str, Sequence[TimingRow]], noun: str, problems: Proble
 
 def _timing(cells: Cells) -> TimingRow:
     return TimingRow(
-        cells.read("years", values.numbers(1970, 9999), frozenset()),
+        cells.read("years", values.numbers(1970, 2261), frozenset()),
         cells.read("months", values.numbers(1, 12), frozenset()),
-        cells.read("month_days", values.numbers(-1, 31), frozenset()),
+        cells.read("month_days", values.numbers(1, 31), frozenset()),
         # 0 is Sunday as well as 7.
         frozenset(day or 7 for day in cells.read("week_days", values.numbers(0, 7), frozenset[int]())),
         *cells.read("time", values.time_of_day, (0, 0)),
+        cells.row["time"] == ASAP,
         cells.row.place,
     )
 

@@ -111,7 +111,10 @@ def time_of_day(text: str) -> tuple[int, int]:
     start, _, end = text.partition(LIST_SEPARATOR)
     start_s = 0 if start in _CLOCK_MEANS_ALL_DAY else _second(start)
     end_s = DAY_S if end in _CLOCK_MEANS_ALL_DAY else _second(end)
-    return start_s, end_s + (end_s % 60 == 59)
+    end_s += end_s % 60 == 59
+    if start_s in (end_s, DAY_S):
+        raise MalformedError(f'"{text}" ends where it begins')
+    return start_s, end_s
 
 
 def _second(text: str) -> int:
