@@ -76,11 +76,17 @@ def test_a_balance_that_is_gone_and_whose_terms_nobody_knows_is_said_and_nothing
         refund(account, {"gift": 3, "money": 1}, {}, NOW_NS, **WHO)
 
 
-@pytest.mark.parametrize("taken", [{}, {"money": 0}, {"money": -1}])
-def test_a_refund_of_nothing_or_of_less_is_refused(taken: dict[str, int]) -> None:
+def test_what_cost_nothing_gives_nothing_back_and_is_noted_all_the_same() -> None:
+    account, journal = opened(money(AUD))
+    after, entry = refund(account, {"money": 0, "gone": 0}, {}, NOW_NS, **WHO)
+    assert (values(after), entry.kind, entry.postings) == ({"money": AUD}, "refund", ())
+    assert differences(after, [*journal, entry]) == []
+
+
+def test_a_refund_that_would_take_is_refused() -> None:
     account, _ = opened(money(AUD))
     with pytest.raises(AdjustError):
-        refund(account, taken, {}, NOW_NS, **WHO)
+        refund(account, {"money": -1}, {}, NOW_NS, **WHO)
 
 
 def test_only_charges_of_the_same_account_are_refunded_whole() -> None:

@@ -116,17 +116,18 @@ def refund(
     """(the account with `taken` base units given back to each balance, the entry for it).
 
     terms: what balances of the account were like, by id (`opened_terms` of its journal). A balance that is gone is made
-    again with them, so that nothing is given back into nothing; where they are not known, AdjustError.
+    again with them, so that nothing is given back into nothing; where they are not known, AdjustError. What cost
+    nothing gives nothing back, and is noted all the same.
     The entry's cost is negative: the money given back.
     """
-    if not any(taken.values()):
-        raise AdjustError("there is nothing to refund: no balance was charged")
     if any(amount < 0 for amount in taken.values()):
         raise AdjustError("a refund gives back: amounts are not below 0")
     book = Book(account)
     present = {balance.id: balance for balance in account.balances}
-    for balance_id in taken.keys() - present.keys():
-        present[balance_id] = _again(book, account, balance_id, terms)
+    taken = {balance_id: amount for balance_id, amount in taken.items() if amount}
+    for balance_id in taken:
+        if balance_id not in present:
+            present[balance_id] = _again(book, account, balance_id, terms)
     for balance_id, amount in taken.items():
         book.credit(balance_id, amount)
     own = book.close()[0]
