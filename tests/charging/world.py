@@ -163,6 +163,13 @@ class World:
         assert self.account is not None
         return next(balance for balance in self.account.balances if balance.id == balance_id)
 
+    def spent(self) -> dict[str, int]:
+        """What each balance has less than at the beginning, where it has."""
+        assert self.account is not None
+        values = {balance.id: balance.value for balance in self.account.balances}
+        less = {name: opening - values[name] for name, opening in self.opening.items()}
+        return {name: amount for name, amount in less.items() if amount}
+
 
 def octets(amount: int) -> Units:
     """CC-Total-Octets."""

@@ -18,7 +18,7 @@ import msgspec
 
 from ocs.balances.account import Balance
 from ocs.balances.choice import Choice
-from ocs.rating.prices import Rate, most, price, round_up
+from ocs.rating.prices import Rate, most, round_nanos, round_up, unrounded
 from ocs.rating.units import NS_PER_S
 
 Budget = Callable[[Balance], int]
@@ -33,6 +33,8 @@ class Meter(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     subject: whose price; "" = the event's own. start: what the rating group had used when it began (for tiers).
     priced: base units; charged_nanos: charged for them, never lowered.
+    before: with tiers, the exact price of stretches that usage paid by units parted from this one, as the numerator
+        over the rate's common divisor; it is rounded together with the rest.
     """
 
     rate: Rate
@@ -40,6 +42,7 @@ class Meter(msgspec.Struct, frozen=True, array_like=True, gc=False):
     start: int = 0
     priced: int = 0
     charged_nanos: int = 0
+    before: int = 0
 
 
 class Sliced(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -125,7 +128,7 @@ class _Walk:
 
     def __init__(self, state: State, choice: Choice, budget: Budget, usage: int, *, delivered: bool) -> None:
         self.delivered = delivered
-        self.money = _up_to_blocker(choice.money)
+        self.money = up_to_blocker(choice.money)
         self.left = {balance.id: budget(balance) for balances in (choice.units, self.money) for balance in balances}
         self.debt_nanos = 0
         for balance in self.money:
@@ -258,18 +261,22 @@ def owed(state: State, usage: int) -> tuple[int, State]:
 def meter_at(meter: Meter, position: int) -> Meter:
     """The meter for usage that begins at `position`.
 
-    With tiers it has to go on where it stands: usage that units paid in between ends it, and another one begins.
+    With tiers it has to go on where it stands: usage that units paid in between parts it, and it begins again.
     """
     if not meter.rate.tiers or meter.start + meter.priced == position:
         return meter
-    return Meter(meter.rate, meter.subject, start=position)
+    before = meter.before + unrounded(meter.rate, meter.priced, meter.start)[0]
+    return Meter(meter.rate, meter.subject, position, charged_nanos=meter.charged_nanos, before=before)
 
 
 def capped(meter: Meter, usage: int, spent_nanos: int) -> int:
     """Nanos that `usage` more costs on a meter: never less than nothing, never above the rate's maximum cost."""
-    due_nanos = max(0, price(meter.rate, meter.priced + usage, meter.start) - meter.charged_nanos)
-    limit_nanos = meter.rate.max_cost_nanos
-    if limit_nanos is None or meter.rate.disconnect:
+    rate = meter.rate
+    exact, divisor = unrounded(rate, meter.priced + usage, meter.start)
+    price_nanos = round_nanos(exact + meter.before, divisor, rate.rounding_nanos, rate.rounding)
+    due_nanos = max(0, price_nanos - meter.charged_nanos)
+    limit_nanos = rate.max_cost_nanos
+    if limit_nanos is None or rate.disconnect:
         return due_nanos
     return min(due_nanos, max(0, limit_nanos - spent_nanos))
 
@@ -293,7 +300,7 @@ def _cover_by_units(walk: _Walk, units: Sequence[Balance], state: State) -> bool
 def _units_alone(walk: _Walk, balance: Balance, factor_id: str) -> None:
     """A unit balance pays usage with units: exactly, in free slices, or multiplied by a factor."""
     budget = walk.left[balance.id]
-    if budget <= 0:
+    if budget <= 0 and balance.id not in walk.sliced:
         return
     slice_size = slice_of(balance)
     factor = factor_of(balance, factor_id)
@@ -309,8 +316,8 @@ def _units_alone(walk: _Walk, balance: Balance, factor_id: str) -> None:
         return (rounded if factor is None else -int(-(rounded * factor) // 1)) - before.taken
 
     usage = most(walk.rest, lambda more: units(more) <= budget)
-    taken = units(usage) if usage else 0
     if usage:
+        taken = units(usage)
         walk.take(balance.id, taken)
         walk.sliced[balance.id] = Sliced(balance.id, before.covered + usage, before.taken + taken)
         walk.use(usage)
@@ -327,16 +334,21 @@ def _units_and_money(walk: _Walk, balance: Balance, state: State) -> None:
 
 
 def _cover_by_money(walk: _Walk, state: State) -> None:
-    """Let the money balances pay, neighbours of one price together; what costs nothing needs none."""
+    """Let the money balances pay, neighbours of one price together; what costs nothing needs none.
+
+    An empty balance goes on where an increment is begun, but begins none.
+    """
     for subject, payers in _by_subject(walk.money):
         if not walk.rest:
             return
         rate = walk.meters[""].rate if not subject else dict(state.subject_rates).get(subject)
         if rate is not None:
-            _charge(walk, _meter(walk, subject, rate), walk.rest, payers)
+            meter = _meter(walk, subject, rate)
+            if meter.priced or walk.purse(payers) > 0:
+                _charge(walk, meter, walk.rest, payers)
         if walk.steps is not None:
             walk.note("money")
-    if walk.rest and not walk.money:
+    if walk.rest:
         _charge(walk, _meter(walk, "", walk.meters[""].rate), walk.rest, ())
         if walk.steps is not None:
             walk.note("money")
@@ -361,7 +373,12 @@ def _charge(walk: _Walk, meter: Meter, wanted: int, money: Sequence[Balance]) ->
         due_nanos = capped(meter, usage, walk.spent_nanos)
     walk.pay(money, due_nanos)
     walk.meters[meter.subject] = Meter(
-        meter.rate, meter.subject, meter.start, meter.priced + usage, meter.charged_nanos + due_nanos
+        meter.rate,
+        meter.subject,
+        meter.start,
+        meter.priced + usage,
+        meter.charged_nanos + due_nanos,
+        meter.before,
     )
     walk.spent_nanos += due_nanos
     walk.nanos += due_nanos
@@ -369,7 +386,8 @@ def _charge(walk: _Walk, meter: Meter, wanted: int, money: Sequence[Balance]) ->
     return usage
 
 
-def _up_to_blocker(money: Sequence[Balance]) -> Sequence[Balance]:
+def up_to_blocker(money: Sequence[Balance]) -> Sequence[Balance]:
+    """Those that may pay: what a blocker cannot pay is paid by none after it."""
     for index, balance in enumerate(money):
         if balance.blocker:
             return money[: index + 1]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from ocs.balances.account import Balance
 from ocs.balances.book import Book
 from ocs.balances.choice import Choice
-from ocs.balances.cover import Budget, Covered, State, Step, cover, owed
-from ocs.rating.prices import price
+from ocs.balances.cover import Budget, Covered, State, Step, cover, owed, up_to_blocker
+from ocs.balances.dearest import dearest
 from ocs.rating.units import Kind
 
 UNLIMITED: Final = 2**62
@@ -44,40 +44,54 @@ class Debited(NamedTuple):
     taken: dict[str, int]
 
 
-def reserve(book: Book, choice: Choice, states: Sequence[State], wanted: int, granularity: int = 1) -> Reserved:
+def reserve(book: Book, choice: Choice, state: State, wanted: int, granularity: int = 1) -> Reserved:
     """Hold what up to `wanted` base units cost: units first, then money for the rest and for the connect fee.
 
-    states: where the segment stands; and, where a change of price lies ahead, the segment after it: since nobody knows
-    how much will be used before, the dearer of the two is held. What is granted is a multiple of `granularity` where it
-    is less than wanted (clients count whole seconds). Holds nothing where nothing can be granted.
+    What is granted is a multiple of `granularity` where it is less than wanted (clients count whole seconds). Holds
+    nothing where nothing can be granted.
     """
-    budget = budget_of(book)
-    covers = [cover(state, choice, budget, wanted) for state in states]
-    worst = min(covers, key=lambda covered: covered.usage)
-    amount = worst.usage
-    if amount < wanted:
+    covered = cover(state, choice, budget_of(book), wanted)
+    amount, short = covered.usage, covered.short
+    if amount < wanted and amount % granularity:
         amount -= amount % granularity
+        covered = cover(state, choice, budget_of(book), amount)
     if amount <= 0:
-        return Reserved(0, (), worst.short)
-    if amount < wanted or len(covers) > 1:
-        covers = [cover(state, choice, budget, amount) for state in states]
-    dearest = max(covers, key=lambda covered: covered.nanos)
-    holds = dict(dearest.taken)
-    if len(states) > 1:
-        _add_rounding(book, choice, states, holds)
+        return Reserved(0, (), short)
+    for balance_id, part in covered.taken:
+        book.hold(balance_id, part)
+    return Reserved(amount, covered.taken, short)
+
+
+def reserve_across(book: Book, choice: Choice, now: State, after: State, wanted: int) -> Reserved | None:
+    """Hold what `wanted` base units cost at the most, wherever in them the change from `now` to `after` comes.
+
+    None, and nothing is held, where there is not that much credit.
+    """
+    worst, extra_nanos = dearest(now, after, wanted)
+    budget = budget_of(book)
+    covered = cover(worst, choice, budget, wanted)
+    if covered.usage < wanted:
+        return None
+    holds = dict(covered.taken)
+    if covered.nanos > covered.fee_nanos and not _hold_more(choice, budget, holds, extra_nanos):
+        return None
     for balance_id, part in holds.items():
         book.hold(balance_id, part)
-    return Reserved(amount, tuple(holds.items()), worst.short if amount < wanted else "")
+    return Reserved(wanted, tuple(holds.items()), "")
 
 
-def _add_rounding(book: Book, choice: Choice, states: Sequence[State], holds: dict[str, int]) -> None:
-    """Usage on both sides of a change is rounded up twice: hold an increment more, as far as there is credit."""
-    more_nanos = max(price(state.meters[0].rate, 1, state.position) for state in states)
-    for balance in choice.money:
-        part = min(more_nanos, max(0, book.available(balance.id) - holds.get(balance.id, 0)))
+def _hold_more(choice: Choice, budget: Budget, holds: dict[str, int], nanos: int) -> bool:
+    """Add `nanos` of money to the holds; returns whether there is as much, the debts of some balances counted."""
+    money = up_to_blocker(choice.money)
+    left = {balance.id: budget(balance) - holds.get(balance.id, 0) for balance in money}
+    if sum(left.values()) < nanos:
+        return False
+    for balance in money:
+        part = min(nanos, max(0, left[balance.id]))
         if part:
             holds[balance.id] = holds.get(balance.id, 0) + part
-            more_nanos -= part
+            nanos -= part
+    return True
 
 
 def debit(
@@ -105,14 +119,14 @@ def debit(
             debtor = book.debtor(choice.money) if overdraft_nanos else ""
             steps += _fee_steps(taken, fee_nanos, overdraft_nanos, debtor)
     rest = usage
-    for choice_now, budget in ((_held(book, own), own_budget(own)), (choice, budget_of(book))):
-        if not rest or not (choice_now.units or choice_now.money):
-            continue
+    for choice_now, budget in _payers(book, choice, own) if not state.meters[0].rate.free else ():
         covered = cover(state, choice_now, budget, rest, delivered=True, steps=steps)
         _debit_all(book, covered, own, taken)
         state, rest = covered.state, rest - covered.usage
         cost_nanos += covered.nanos
         by_units += covered.by_units
+        if not rest:
+            break
     if rest:
         due_nanos, state = owed(state, rest)
         part: tuple[tuple[str, int], ...] = ()
@@ -146,20 +160,30 @@ def budget_of(book: Book) -> Budget:
     return lambda balance: UNLIMITED if balance.id == debtor else book.available(balance.id)
 
 
-def own_budget(own: dict[str, int]) -> Budget:
-    """What a group held itself."""
-    return lambda balance: own.get(balance.id, 0)
-
-
 def release(book: Book, holds: Iterable[tuple[str, int]]) -> None:
     """Give back all of `holds`."""
     for balance_id, amount in holds:
         book.release(balance_id, amount)
 
 
-def _held(book: Book, own: dict[str, int]) -> Choice:
-    """The balances of the own holds, in the order in which they were held; a hold outlives what its balance is for."""
-    balances = [book.balance(balance_id) for balance_id, amount in own.items() if amount]
+def _payers(book: Book, choice: Choice, own: dict[str, int]) -> Iterator[tuple[Choice, Budget]]:
+    """Who pays for what was delivered: all balances in their order, then what is left of the own holds.
+
+    A hold is good for its amount whatever became of its balance since: other holds and debts may exceed what it has,
+    it may have expired (it is used first, then), or stand behind a blocker that was not there before.
+    """
+    available = budget_of(book)
+    if not own:
+        yield choice, available
+        return
+    known = {balance.id for balances in choice for balance in balances}
+    held = _of_kinds([book.balance(balance_id) for balance_id in own if balance_id not in known])
+    usual = Choice(held.units + choice.units, held.money + choice.money)
+    yield usual, lambda balance: max(available(balance) if balance.id in known else 0, own.get(balance.id, 0))
+    yield _of_kinds([book.balance(balance_id) for balance_id in own]), lambda balance: own[balance.id]
+
+
+def _of_kinds(balances: Sequence[Balance]) -> Choice:
     return Choice(
         tuple([balance for balance in balances if balance.kind is not Kind.MONETARY]),
         tuple([balance for balance in balances if balance.kind is Kind.MONETARY]),
@@ -186,11 +210,9 @@ def _pay(book: Book, money: Sequence[Balance], own: dict[str, int], taken: dict[
             own[balance.id] = max(0, own.get(balance.id, 0) - part)
             nanos -= part
 
-    for balance in _held(book, own).money:
-        take(balance, own[balance.id])
-    budget = budget_of(book)
-    for balance in money:
-        take(balance, max(0, budget(balance)))
+    for choice, budget in _payers(book, Choice((), tuple(money)), own):
+        for balance in choice.money:
+            take(balance, max(0, budget(balance)))
     if nanos:
         debtor = book.debtor(money)
         book.debit(debtor, nanos)

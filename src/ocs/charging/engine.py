@@ -185,7 +185,7 @@ def _grant(work: Work, asked: GroupRequest, answer: GroupAnswer) -> GroupAnswer:
         work.payer,
         fee_charged=work.fee_charged or fees.held_elsewhere(work.groups, key),
         now_ns=work.now_ns,
-        at_ns=work.at_ns,
+        at_ns=work.next_ns(group),
     )
     if answer.granted and not work.fee_charged:
         work.groups[key] = fees.noted(work.groups, key)

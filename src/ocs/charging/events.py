@@ -102,7 +102,7 @@ def _price(work: Work, asked: GroupRequest) -> tuple[Group, State, int] | GroupA
 
 def _reserve(work: Work, group: Group, state: State, amount: int) -> Reserved:
     choice = work.payer.choice(state.meters[0].rate, group.measure, work.at_ns)
-    return reserve(work.payer.book, choice, (state,), amount)
+    return reserve(work.payer.book, choice, state, amount)
 
 
 def _amount(asked: GroupRequest, measure: Measure) -> int | None:

@@ -33,7 +33,7 @@ from ocs.charging.payer import Payer, for_measure
 from ocs.charging.reports import Seen
 from ocs.charging.requests import ChargingRequest, GroupRequest, RequestedAction, RequestType, Result, Units
 from ocs.charging.whole import Call, Charged, begin, charge, max_usage
-from ocs.rating.prices import Tier, in_tiers, price, round_up, unrounded
+from ocs.rating.prices import Tier, in_tiers, round_nanos, round_up, unrounded
 from ocs.rating.tariff import Found, NotFound, PrefixTried, SubjectTried, Tariff, Window
 from ocs.rating.timings import started_at
 from ocs.rating.units import Measure
@@ -233,6 +233,7 @@ def priced(after: Meter, usage: int, nanos: int) -> Priced:
     """How `nanos` came about for the last `usage` base units of a meter."""
     rate = after.rate
     numerator, denominator = unrounded(rate, after.priced, after.start)
+    numerator += after.before
     common = gcd(numerator, denominator)
     if rate.tiers:
         tiers = tuple(TierSeen(tier, charged) for tier, charged in in_tiers(rate, after.priced, after.start))
@@ -249,6 +250,6 @@ def priced(after: Meter, usage: int, nanos: int) -> Priced:
         tiers,
         numerator // common,
         denominator // common,
-        price(rate, after.priced, after.start),
+        round_nanos(numerator, denominator, rate.rounding_nanos, rate.rounding),
         nanos,
     )

@@ -6,9 +6,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from ocs.balances.choice import Choice
-from ocs.balances.cover import State
-from ocs.balances.reserve import Reserved, release, reserve
+from ocs.balances.reserve import Reserved, release, reserve, reserve_across
 from ocs.charging.groups import GRANULARITY, refuse
 from ocs.charging.payer import Payer
 from ocs.charging.policy import ServicePolicy
@@ -25,14 +23,15 @@ FALLBACK_MAXIMUM: Final = {Measure.TIME: 86_400 * NS_PER_S, Measure.OCTETS: 1_07
 
 
 class Ahead(NamedTuple):
-    """What lies ahead within the validity of a grant.
+    """A change of price within the validity of a grant; after: the segment that begins then, None = do not tell it."""
 
-    states: the segments to hold for. change_at_ns: when the price changes. validity_max_s: the longest validity.
-    """
+    change_at_ns: int
+    after: Segment | None
 
-    states: tuple[State, ...]
-    change_at_ns: int | None
-    validity_max_s: int | None
+    @property
+    def end_ns(self) -> int | None:
+        """When the client has to ask again: before the second change, or before the first that it is not told of."""
+        return self.change_at_ns if self.after is None else self.after.until_ns
 
 
 def wanted_amount(asked: Units, measure: Measure, rate: Rate, policy: ServicePolicy) -> int:
@@ -62,14 +61,20 @@ def grant(
     if asked.measure() is not None and asked.get(group.measure) is None:
         return group, refuse(group, "no_rate")
     policy, limits = payer.policy, payer.policy.grant
-    choice = payer.choice(segment.rate, group.measure, at_ns)
-    ahead = _look_ahead(group, segment, payer, choice, fee_charged=fee_charged, at_ns=at_ns)
     wanted = wanted_amount(asked, group.measure, segment.rate, policy)
-    if ahead.validity_max_s is not None and group.measure is Measure.TIME:
-        wanted = min(wanted, max(1, ahead.validity_max_s) * NS_PER_S)
-    granularity = GRANULARITY[group.measure]
+    ahead = _look_ahead(group, segment, payer, wanted, at_ns)
+    choice = payer.choice(segment.rate, group.measure, at_ns)
     contended = any(payer.book.held(balance.id) for balances in choice for balance in balances)
-    held = reserve(payer.book, choice, ahead.states, wanted, granularity)
+    state = payer.state(group, segment, choice, at_ns, fee_charged=fee_charged)
+    granularity = GRANULARITY[group.measure]
+    held = None
+    if ahead is not None and ahead.after is not None:
+        across = _within(ahead, group.measure, wanted, at_ns)
+        held = _across(group, segment, ahead.after, payer, across, fee_charged=fee_charged, at_ns=at_ns)
+        ahead = ahead if held is not None else ahead._replace(after=None)
+    wanted = _within(ahead, group.measure, wanted, at_ns)
+    if held is None:
+        held = reserve(payer.book, choice, state, wanted, granularity)
     validity_time_s = limits.validity_time_s
     final_unit: FinalUnit | None = None
     if held.amount < wanted:
@@ -79,7 +84,7 @@ def grant(
             validity_time_s = limits.contended_validity_time_s
             if held.amount > limits.contended_slice:
                 release(payer.book, held.holds)
-                held = reserve(payer.book, choice, ahead.states, limits.contended_slice, granularity)
+                held = reserve(payer.book, choice, state, limits.contended_slice, granularity)
     if not held.amount:
         if final_unit is None or final_unit.action is FinalAction.TERMINATE:
             return group, refuse(group, held.short or "no_credit")
@@ -89,27 +94,43 @@ def grant(
     if group.measure is Measure.TIME:
         # A quota of time must not run out of validity while it is being used.
         validity_time_s = max(validity_time_s, held.amount // NS_PER_S + limits.grace_s)
-    if ahead.validity_max_s is not None:
-        validity_time_s = max(1, min(validity_time_s, ahead.validity_max_s))
+    if ahead is not None and ahead.end_ns is not None:
+        validity_time_s = max(1, min(validity_time_s, (ahead.end_ns - at_ns) // NS_PER_S))
     return _granted(group, held, validity_time_s, final_unit, ahead, policy, now_ns)
 
 
-def _look_ahead(
-    group: Group, segment: Segment, payer: Payer, choice: Choice, *, fee_charged: bool, at_ns: int
-) -> Ahead:
-    """One change of price can be told to the client; before the second one, or before there is none, it has to ask."""
-    now = payer.state(group, segment, choice, at_ns, fee_charged=fee_charged)
+def _look_ahead(group: Group, segment: Segment, payer: Payer, wanted: int, at_ns: int) -> Ahead | None:
+    """The change of price that a grant may live to see, None where there is none."""
+    limits = payer.policy.grant
+    validity_s = limits.validity_time_s
+    if group.measure is Measure.TIME:
+        validity_s = max(validity_s, wanted // NS_PER_S + limits.grace_s)
     change_ns = segment.until_ns
-    horizon_ns = at_ns + (payer.policy.grant.validity_time_s + payer.policy.grant.grace_s) * NS_PER_S
-    if change_ns is None or change_ns >= horizon_ns:
-        return Ahead((now,), None, None)
-    to_change_s = (change_ns - at_ns) // NS_PER_S
-    following = payer.segment(payer.find_rate(group.rating_group, change_ns), group)
-    if following is None:
-        return Ahead((now,), None, to_change_s)
-    after = payer.state(group, following, choice, change_ns, fee_charged=fee_charged)
-    second_s = None if following.until_ns is None else (following.until_ns - at_ns) // NS_PER_S
-    return Ahead((now, after), change_ns, second_s)
+    if change_ns is None or change_ns >= at_ns + (validity_s + limits.grace_s) * NS_PER_S:
+        return None
+    return Ahead(change_ns, payer.segment(payer.find_rate(group.rating_group, change_ns), group))
+
+
+def _within(ahead: Ahead | None, measure: Measure, wanted: int, at_ns: int) -> int:
+    """What of `wanted` can be used until the client has to ask again, if that is time."""
+    if ahead is None or ahead.end_ns is None or measure is not Measure.TIME:
+        return wanted
+    return min(wanted, max(1, (ahead.end_ns - at_ns) // NS_PER_S) * NS_PER_S)
+
+
+def _across(
+    group: Group, segment: Segment, after: Segment, payer: Payer, wanted: int, *, fee_charged: bool, at_ns: int
+) -> Reserved | None:
+    """Hold for both sides of a change of price; None where there is not enough credit for whichever is dearer.
+
+    Then the grant ends before the change, so that no credit lies idle for what may not come.
+    """
+    assert segment.until_ns is not None
+    rate = after.rate if segment.rate.free else segment.rate
+    choice = payer.choice(rate, group.measure, at_ns)
+    now = payer.state(group, segment, choice, at_ns, fee_charged=fee_charged)
+    then = payer.state(group, after, choice, segment.until_ns, fee_charged=fee_charged)
+    return reserve_across(payer.book, choice, now, then, wanted)
 
 
 def _granted(
@@ -117,12 +138,14 @@ def _granted(
     held: Reserved,
     validity_time_s: int,
     final_unit: FinalUnit | None,
-    ahead: Ahead,
+    ahead: Ahead | None,
     policy: ServicePolicy,
     now_ns: int,
 ) -> tuple[Group, GroupAnswer]:
     valid_until_ns = now_ns + validity_time_s * NS_PER_S
-    change_ns = ahead.change_at_ns if ahead.change_at_ns is not None and ahead.change_at_ns < valid_until_ns else None
+    change_ns = None
+    if ahead is not None and ahead.after is not None and now_ns < ahead.change_at_ns < valid_until_ns:
+        change_ns = ahead.change_at_ns
     after = msgspec.structs.replace(
         group,
         holds=tuple([Hold(balance_id, amount) for balance_id, amount in held.holds]),

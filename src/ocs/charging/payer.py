@@ -53,12 +53,16 @@ class Payer:
         return self._rate_of(self.account.plan, rating_group, at_ns, tried)
 
     def segment(self, found: Found | NotFound, group: Group) -> Segment | None:
-        """A segment that begins now, None where there is no rate for what the group counts."""
+        """A segment that begins now, None where there is no rate for what the group counts.
+
+        A free slice that was begun goes on: its length is the balance's, and has nothing to do with the price.
+        """
         found = for_measure(found, group.measure)
         if isinstance(found, NotFound):
             return None
         meter = Meter(found.rate, start=group.position)
-        return Segment(found.version, found.destination_id, found.prefix, (meter,), until_ns=found.until_ns)
+        sliced = () if group.segment is None else group.segment.sliced
+        return Segment(found.version, found.destination_id, found.prefix, (meter,), sliced, found.until_ns)
 
     def choice(self, rate: Rate, measure: Measure, at_ns: int) -> Choice:
         """The balances for usage of a rate: none for one that is free, no minutes for octets."""
@@ -76,9 +80,13 @@ class Payer:
         return Choice(tuple([balance for balance in choice.units if _pays(balance, measure)]), choice.money)
 
     def state(self, group: Group, segment: Segment, choice: Choice, at_ns: int, *, fee_charged: bool) -> State:
-        """Where the group's segment stands. The connect fee is due once per session, or per group if the rate says."""
+        """Where the group's segment stands.
+
+        The connect fee is due with the first usage of the group, at the price of that; once per session, or per group
+        if the rate says so.
+        """
         rate = segment.rate
-        charged = group.fee_charged if rate.fee_per_group else fee_charged
+        charged = bool(group.position) or (group.fee_charged if rate.fee_per_group else fee_charged)
         subjects = subjects_of(choice)
         return State(
             segment.meters,

@@ -87,7 +87,7 @@ def cost_of(account: Account, tariff: Tariff, policy: ServicePolicy, call: Call)
             cost_nanos = min(cost_nanos, max(0, limit_nanos - nanos))
         parts.append(Part(at_ns, usage, segment, cost_nanos))
         nanos += cost_nanos
-    fee_nanos = parts[0].segment.rate.connect_fee_nanos if parts and not call.position else 0
+    fee_nanos = parts[0].segment.rate.connect_fee_nanos if call.usage and not call.position else 0
     return Cost(nanos + fee_nanos, fee_nanos, tuple(parts))
 
 

@@ -87,8 +87,14 @@ class Work:
         return cls(account, session, SUPERVISION, tariff, policy, now_ns, others)
 
     def find_rate(self, group: Group) -> Found | NotFound:
-        """The rate of a group at the time of the request."""
-        return self.payer.find_rate(group.rating_group, self.at_ns)
+        """The rate of what a group uses next."""
+        return self.payer.find_rate(group.rating_group, self.next_ns(group))
+
+    def next_ns(self, group: Group) -> int:
+        """When what a group uses next happens: now; but usage of time goes on where the last report of it ended."""
+        if group.measure is Measure.TIME and group.answered_at_ns:
+            return group.answered_at_ns + group.position
+        return self.at_ns
 
     def adopt(self) -> None:
         """Take over a session that was opened elsewhere."""
@@ -117,7 +123,7 @@ class Work:
             segment is not None
             and segment.rate == found.rate
             and segment.tariff_version == found.version
-            and (segment.until_ns is None or self.at_ns < segment.until_ns)
+            and (segment.until_ns is None or self.next_ns(group) < segment.until_ns)
         ):
             if segment.until_ns == found.until_ns:
                 return group
