@@ -37,7 +37,7 @@ async def dispatcher(store):
     await store.answers.open()
     await made.drain()
     assert made.commands == 0
-    assert made._active == {}
+    assert made._directory._active == {}
     assert made._looked_up == {}
 
 
@@ -782,7 +782,7 @@ async def test_a_closed_session_is_not_kept(store, client):
     await idle()
     assert client.told == ["2001 s T/1 left 986"] * 2
     assert client.dispatcher._lanes["a"]._durable == {}
-    assert len(client.dispatcher._sessions) == 0
+    assert len(client.dispatcher._directory._sessions) == 0
 
 
 # Commands of people and timers.

@@ -28,7 +28,6 @@ from ocs.charging.session import Session
 from ocs.limits import (
     ANSWER_DEADLINE_S,
     CACHED_ACCOUNTS_MAX,
-    CACHED_NAMES_MAX,
     CONFLICTS_PER_COMMAND_MAX,
     INFLIGHT_MAX,
     PENDING_PER_ACCOUNT_MAX,
@@ -37,9 +36,9 @@ from ocs.nms.metrics import Metrics
 from ocs.store.commands import Charge, Command, Decide, Failed, Render, Run
 from ocs.store.committer import Committer, Fate
 from ocs.store.deadlines import Deadlines
+from ocs.store.directory import Directory
 from ocs.store.interface import Applied, Loaded, Store, StoreDown
 from ocs.store.lane import Lane
-from ocs.store.names import Names
 from ocs.store.spool import Spool, SpoolFull
 
 _log = structlog.get_logger()
@@ -79,12 +78,8 @@ class Dispatcher:
         self._in_look_up = 0
         self._lanes: dict[str, Lane] = {}
         self._resting: OrderedDict[str, Lane] = OrderedDict()  # the least recently used first
-        # Where a session belongs: requests of it are in a lane now; it was open when last seen; it is being looked up.
-        self._active: dict[str, tuple[str, int]] = {}
-        self._sessions: Names[str] = Names(CACHED_NAMES_MAX)
-        self._subscribers: Names[tuple[str, ...]] = Names(CACHED_NAMES_MAX)
-        self._looked_up: dict[str, deque[Charge]] = {}
-        self._tick = 0
+        self._directory = Directory(store)
+        self._looked_up: dict[str, deque[Charge]] = {}  # requests of sessions whose account is being asked for
         self._tasks: set[asyncio.Task[None]] = set()
 
     # What is asked from outside.
@@ -169,8 +164,7 @@ class Dispatcher:
             behind.append(command)
             self._in_look_up += 1
             return
-        active = self._active.get(key)
-        account_id = self._sessions.get(key) if active is None else active[0]
+        account_id = self._directory.known(key)
         if account_id is not None:
             self._enter(account_id, command)
             return
@@ -182,7 +176,7 @@ class Dispatcher:
         account_id: str | None = None
         fault: Exception | None = None
         try:
-            account_id = await self._account_of(command)
+            account_id = await self._directory.find(command)
         except Exception as error:  # noqa: BLE001
             fault = error
             if not isinstance(error, StoreDown):
@@ -203,25 +197,6 @@ class Dispatcher:
             self._enter(account_id, first)
         for later in waiting:
             self._route(later)
-
-    async def _account_of(self, command: Charge) -> str | None:
-        self._tick += 1
-        tick = self._tick
-        account_id = await self._store.find_session(command.request.session_key)
-        if account_id is not None:
-            return account_id
-        command.absent_tick = tick
-        if command.account_id is not None:
-            return command.account_id
-        subscriber = command.request.subscriber
-        if not subscriber:
-            return None
-        account_id = self._subscribers.get(subscriber)
-        if account_id is None:
-            account_id = await self._store.find_account(subscriber)
-            if account_id is not None:
-                self._subscribers.put(subscriber, account_id)
-        return account_id
 
     def _answer_unknown(self, command: Charge) -> None:
         """There is no account: nothing can be moved, and nothing has to be waited for."""
@@ -246,25 +221,17 @@ class Dispatcher:
             return
         self._resting.pop(account_id, None)
         self._in_lanes += 1
-        key = command.session_key
-        if key is not None:
-            belongs, commands = self._active.get(key, (account_id, 0))
-            self._active[key] = (belongs, commands + 1)
+        if command.session_key is not None:
+            self._directory.enter(command.session_key, account_id)
         lane.queue.append(command)
         self._advance(lane)
 
     def _leave(self, lane: Lane, command: Command) -> None:
         """The command has no more business in its lane."""
         self._in_lanes -= 1
-        key = command.session_key
-        if key is None:
-            return
-        account_id, commands = self._active[key]
-        if commands > 1:
-            self._active[key] = (account_id, commands - 1)
-        else:
-            del self._active[key]
-        lane.release(key)
+        if command.session_key is not None:
+            self._directory.leave(command.session_key)
+            lane.release(command.session_key)
 
     def _advance(self, lane: Lane) -> None:
         """Decide what can be decided, or read what is missing for it."""
@@ -300,8 +267,7 @@ class Dispatcher:
         lane.loading = False
         if generation == lane.generation:
             if isinstance(loaded, Loaded):
-                self._tick += 1
-                lane.take(loaded, key, self._tick)
+                lane.take(loaded, key, self._directory.tick())
             elif isinstance(loaded, StoreDown):
                 self._metrics.store.down()
                 self._fail_all(lane, _drained(lane.queue), Result.TOO_BUSY, _STORE_DOWN, loaded)
@@ -324,7 +290,7 @@ class Dispatcher:
         try:
             outcome = command.complete(command.decide(lane.account, session))
             if outcome.writes:
-                _check(lane, command, outcome)
+                lane.check(outcome, command.session_key)
             else:
                 assert _moves_nothing(outcome), "what is not guarded by a version is not written"
         except Exception as error:  # noqa: BLE001
@@ -369,14 +335,7 @@ class Dispatcher:
     def _durable(self, lane: Lane, command: Command) -> None:
         lane.inflight.popleft()
         lane.settle(command.outcome)
-        session = command.outcome.session
-        if session is not None:
-            if session.is_open:
-                self._sessions.put(session.key, lane.account_id)
-            else:
-                self._sessions.forget(session.key)
-        if any(write.identities for write in command.outcome.writes):
-            self._subscribers.clear()
+        self._directory.learn(command.outcome)
         self._finish(lane, command)
         while lane.inflight and lane.inflight[0].ticket is None:  # it moved nothing, but was computed from what did
             self._finish(lane, lane.inflight.popleft())
@@ -510,18 +469,6 @@ class Dispatcher:
 
 def _moves_nothing(outcome: Outcome) -> bool:
     return not outcome.writes and outcome.session is None and outcome.page is None and not outcome.cdrs
-
-
-def _check(lane: Lane, command: Command, outcome: Outcome) -> None:
-    """A decision that breaks the rules of the ledger goes no further."""
-    version = 0 if lane.account is None else lane.account.version
-    written = {write.account.id: write.account.version for write in outcome.writes}
-    assert written.get(lane.account_id) == version + 1, "a decision raises its account by one version"
-    session = outcome.session
-    if session is not None:
-        assert (session.account_id, session.key) == (lane.account_id, command.session_key), (
-            "a session stays where it is"
-        )
 
 
 def _drained(queue: deque[Command]) -> list[Command]:
