@@ -70,6 +70,7 @@ def fresh(rate: Rate, fee: int = 0) -> Priced:
         ([units(100), money(7)], PENNY, 7, Reserved(100, 0, (("units", 100), ("money", 7)), "")),
         ([units(100), money(6)], PENNY, 7, Reserved(0, 0, (), "no_credit")),
         ([money(107)], PENNY, 7, Reserved(10, 10, (("money", 107),), "no_credit")),
+        ([money(106)], PENNY, 7, Reserved(9, 9, (("money", 97),), "no_credit")),
         ([money(4, "m1"), money(4, "m2")], PENNY, 7, Reserved(0, 0, (), "no_credit")),
         # a debt counts against the rest
         ([money(-50, "m1"), money(150, "m2")], PENNY, 0, Reserved(10, 10, (("m2", 100),), "no_credit")),

@@ -8,8 +8,9 @@ import pytest
 from ocs.balances.account import Balance
 from ocs.charging.requests import FinalAction, FinalUnit, RequestedAction, Result, Units
 from ocs.charging.session import SessionState
+from ocs.limits import GROUPS_PER_SESSION_MAX, NUMBER_GAPS_PER_SESSION_MAX
 from ocs.rating.prices import Rate
-from ocs.rating.tariff import Tariff
+from ocs.rating.tariff import ServicePlan, Tariff
 from ocs.rating.units import NS_PER_S, Kind, Measure
 from tests.charging.world import (
     AUD,
@@ -218,3 +219,44 @@ def test_a_refused_update_keeps_the_debit_that_came_with_it_and_the_holds_of_oth
     answer = world.send(request(UPDATE, 1, group(101, ANY, [octets(MIB)])))
     assert (answer.result, answer.groups[0].result) == (2001, 4012)
     assert (world.balance().value, world.balance().held) == (10 * AUD // 100, 10 * AUD // 100)
+
+
+# --- bounds --------------------------------------------------------------------------------------------------------
+
+
+def test_a_session_with_all_the_groups_it_may_have_refuses_one_more_and_serves_the_others() -> None:
+    world = World(money(100 * AUD))
+    world.tariff = tariff_for_all_groups()
+    for number in range(GROUPS_PER_SESSION_MAX):
+        assert world.send(request(INITIAL if not number else UPDATE, number, group(number, ANY))).result == 2001
+    answer = world.send(request(UPDATE, 1_000, group(5, ANY, [octets(MIB)]), group(9_999, ANY)))
+    assert [(g.result, g.why) for g in answer.groups] == [(2001, ""), (5012, "too_many_groups")]
+    assert len(world.sessions["s"].groups) == GROUPS_PER_SESSION_MAX
+    assert world.balance().value == 100 * AUD - AUD // 100
+
+
+def test_numbers_with_too_many_gaps_are_refused_and_move_nothing() -> None:
+    world = World(money(AUD))
+    world.send(request(INITIAL, 0, group(100, ANY)))
+    for number in range(NUMBER_GAPS_PER_SESSION_MAX):
+        world.send(request(UPDATE, 2 * number + 1))
+    account = world.account
+    answer = world.send(request(UPDATE, 5_000, group(100, ANY, [octets(MIB)])))
+    assert (answer.result, answer.why) == (5012, "number_gaps")
+    assert world.account is account
+    assert world.send(request(TERMINATION, 5_001, group(100, used=[octets(MIB)]))).result == 2001
+    assert AUD - world.balance().value == AUD // 100
+
+
+def test_a_price_enquiry_names_the_fee_too() -> None:
+    world = World()
+    enquiry = {"service": "voice", "action": RequestedAction.PRICE_ENQUIRY, "called": "+61291234567"}
+    assert world.send(request(EVENT, 0, group(None, seconds(60)), **enquiry)).cost_nanos == AUD // 5
+
+
+def tariff_for_all_groups() -> Tariff:
+    """Data at one price, whatever the rating group."""
+    plain = tariff()
+    plan = plain.plans["standard"]
+    services = {**plan.services, "data": ServicePlan({}, table({}, DATA))}
+    return msgspec.structs.replace(plain, plans={"standard": msgspec.structs.replace(plan, services=services)})

@@ -107,3 +107,14 @@ def test_each_group_keeps_its_own_time() -> None:
     world.expire()
     assert [bool(g.holds) for g in world.sessions["s"].groups] == [False, True]
     assert world.sessions["s"].due_at_ns == first_ns + 1_000 * S
+
+
+def test_a_session_given_up_while_it_still_holds_gives_everything_back() -> None:
+    world = World(money(AUD))
+    long_grace = msgspec.structs.replace(SHORT.grant, validity_time_s=40, grace_s=600)
+    world.policies["data"] = msgspec.structs.replace(SHORT, grant=long_grace)
+    world.send(request(INITIAL, 0, group(100, ANY), group(101, ANY)))
+    world.now_ns += 100 * S
+    world.expire()
+    assert world.sessions["s"].state is SessionState.EXPIRED
+    assert (world.balance().value, world.balance().held) == (AUD, 0)
