@@ -653,6 +653,20 @@ async def test_a_read_that_breaks_fails_one_command(store, client):
     assert client.told == ["2001 t I/0 left 993"]
 
 
+async def test_a_read_that_makes_no_sense_fails_the_lane_and_the_next_read_heals_it(store, client):
+    load = store.load
+    store.load = lambda account_id, key: idle()  # nothing that was asked for
+    client.initial()
+    client.initial("t")
+    await idle()
+    await idle()
+    assert client.failed == [("I/0", 5012, "lane_failed")] * 2
+    store.load = load
+    client.initial()
+    await idle()
+    assert client.told == ["2001 s I/0 left 993"]
+
+
 async def test_a_client_that_breaks_harms_nobody(store, client):
     def gone(content):
         raise RuntimeError("the transport is closed")

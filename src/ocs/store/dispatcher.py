@@ -106,7 +106,7 @@ class Dispatcher:
         if self.commands >= self._commands_max:
             self._refuse(command, "inflight")
             return
-        if emergency is not None and self._spool is not None and self._spool.holds(request.session_key):
+        if self._spool is not None and self._spool.holds(request.session_key):
             self._fail(command, Result.TOO_BUSY, "behind_spooled")  # in order: after what is still to be replayed
             return
         self._deadlines.add(command)
@@ -265,15 +265,22 @@ class Dispatcher:
             if not isinstance(error, StoreDown):
                 _log.exception("load_failed", account_id=lane.account_id, session_id=key)
         lane.loading = False
-        if generation == lane.generation:
-            if isinstance(loaded, Loaded):
-                lane.take(loaded, key, self._directory.tick())
-            elif isinstance(loaded, StoreDown):
-                self._metrics.store.down()
-                self._fail_all(lane, _drained(lane.queue), Result.TOO_BUSY, _STORE_DOWN, loaded)
-            elif lane.queue:
-                self._fail_all(lane, [lane.queue.popleft()], Result.UNABLE_TO_COMPLY, "load_failed", loaded)
+        try:
+            if generation == lane.generation:
+                self._take(lane, key, loaded)
+        except Exception as error:  # noqa: BLE001
+            _log.exception("lane_failed", account_id=lane.account_id)
+            self._give_up(lane, Result.UNABLE_TO_COMPLY, "lane_failed", error)
         self._advance(lane)
+
+    def _take(self, lane: Lane, key: str | None, loaded: Loaded | Exception) -> None:
+        if isinstance(loaded, StoreDown):
+            self._metrics.store.down()
+            self._fail_all(lane, _drained(lane.queue), Result.TOO_BUSY, _STORE_DOWN, loaded)
+        elif isinstance(loaded, Exception):
+            self._fail_all(lane, [lane.queue.popleft()], Result.UNABLE_TO_COMPLY, "load_failed", loaded)
+        else:
+            lane.take(loaded, key, self._directory.tick())
 
     def _rest(self, lane: Lane) -> None:
         if self._lanes.get(lane.account_id) is not lane:
