@@ -260,3 +260,37 @@ def tariff_for_all_groups() -> Tariff:
     plan = plain.plans["standard"]
     services = {**plan.services, "data": ServicePlan({}, table({}, DATA))}
     return msgspec.structs.replace(plain, plans={"standard": msgspec.structs.replace(plan, services=services)})
+
+
+# --- what only a second look found ---------------------------------------------------------------------------------
+
+
+def test_generic_units_pay_for_octets_one_for_one() -> None:
+    world = World(Balance("points", Kind.GENERIC, 3 * MIB), money(AUD))
+    world.send(request(INITIAL, 0, group(100, ANY)))
+    world.send(request(TERMINATION, 1, group(100, used=[octets(4 * MIB)])))
+    assert (world.balance("points").value, AUD - world.balance().value) == (0, AUD // 100)
+
+
+def test_an_event_records_only_what_it_charged_itself() -> None:
+    world = World(money(AUD))
+    world.send(request(EVENT, 0, group(1, Units(events=1)), **SMS))
+    world.send(request(EVENT, 1, group(2, Units(events=1)), **SMS))
+    assert [(cdr.rating_group, cdr.partial, cdr.usage) for cdr in world.cdrs] == [(1, 0, 1), (2, 0, 1)]
+
+
+def test_units_that_others_hold_keep_the_final_unit_away_too() -> None:
+    world = World(Balance("bundle", Kind.DATA, 15 * MIB))
+    world.send(request(INITIAL, 0, group(100, ANY)))
+    other = world.send(request(INITIAL, 0, group(100, ANY), session_id="t")).groups[0]
+    assert (other.granted, other.final_unit) == (MIB, None)
+
+
+def test_what_was_talked_already_counts_against_what_the_clock_allows() -> None:
+    world = World(money(1_000 * AUD))
+    call = {"service": "voice", "called": "+61491570156"}
+    world.send(request(INITIAL, 0, group(None, seconds(60)), **call))
+    world.send(request(UPDATE, 1, group(None, used=[seconds(50_000)]), **call))
+    world.send(request(UPDATE, 2, group(None, used=[seconds(50_000)]), **call))
+    assert "implausible_usage" in world.outcome.notes
+    assert sum(g.usage for g in world.sessions["s"].groups) == 50_000 * NS_PER_S
