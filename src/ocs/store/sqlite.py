@@ -297,8 +297,9 @@ def _write_session(connection: sqlite3.Connection, session: Session) -> None:
     if session.is_open:
         # An open session that stays open is the usual case, and touches one index only.
         updated = connection.execute(
-            "UPDATE session SET due_at_ns = ?, state = ? WHERE account_id = ? AND session_id = ? AND open = 1",
-            (session.due_at_ns, state, *key),
+            "UPDATE session SET due_at_ns = ?, state = ?"
+            " WHERE account_id = ? AND session_id = ? AND open = 1 AND service = ?",
+            (session.due_at_ns, state, *key, session.service),
         )
         if updated.rowcount:
             return
