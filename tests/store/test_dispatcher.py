@@ -217,6 +217,7 @@ async def test_a_repeated_initial_that_is_still_looked_up_opens_one_session(stor
     assert await balance(store) == 993
 
 
+@pytest.mark.conformance("B4", "B45")
 async def test_a_repeat_after_a_restart_gets_the_stored_answer(store, client):
     await opened(client)
     client.update(1)
@@ -394,6 +395,7 @@ async def test_a_conflict_concerns_its_account_only(store, client):
     assert sorted(client.told) == ["2001 other U/1 left 986", "2001 s U/1 left 1486"]
 
 
+@pytest.mark.conformance("B30")
 async def test_a_session_processed_elsewhere_is_repeated_not_charged_again(store, client):
     """Another node opened the same session meanwhile: the decision is made again, with that session."""
     client.look()
@@ -681,6 +683,7 @@ async def test_a_client_that_breaks_harms_nobody(store, client):
 # Bounds.
 
 
+@pytest.mark.conformance("B44")
 @pytest.mark.conformance("B44")
 async def test_an_answer_in_time_or_none(store):
     client = Client(Dispatcher(store, Metrics(), answer_deadline_s=0))
