@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -282,6 +282,26 @@ class Dispatcher:
         else:
             lane.take(loaded, key, self._directory.tick())
 
+    def _read_others(self, lane: Lane, command: Command, account_ids: Sequence[str]) -> None:
+        lane.loading = True
+        self._spawn(self._load_others(lane, command, account_ids))
+
+    async def _load_others(self, lane: Lane, command: Command, account_ids: Sequence[str]) -> None:
+        """Other accounts are taken as they are stored: where one moves on meanwhile, its version tells at commit."""
+        try:
+            command.others = await self._store.load_accounts(account_ids)
+        except Exception as error:  # noqa: BLE001
+            result, why = Result.UNABLE_TO_COMPLY, "load_failed"
+            if isinstance(error, StoreDown):
+                self._metrics.store.down()
+                result, why = Result.TOO_BUSY, _STORE_DOWN
+            else:
+                _log.exception("load_failed", account_id=lane.account_id, session_id=command.session_key)
+            lane.queue.remove(command)
+            self._fail_all(lane, [command], result, why, error)
+        lane.loading = False
+        self._advance(lane)
+
     def _rest(self, lane: Lane) -> None:
         if self._lanes.get(lane.account_id) is not lane:
             return
@@ -295,7 +315,14 @@ class Dispatcher:
 
     def _decide(self, lane: Lane, command: Command, session: Session | None) -> None:
         try:
-            outcome = command.complete(command.decide(lane.account, session))
+            outcome = command.decided(lane.account, session)
+            if outcome.needs:
+                assert command.others is None, "a decision asks once for other accounts"
+                lane.queue.appendleft(command)
+                self._read_others(lane, command, outcome.needs)
+                return
+            command.others = None  # read again if it has to be decided again
+            outcome = command.complete(outcome)
             if outcome.writes:
                 lane.check(outcome, command.session_key)
             else:
@@ -342,10 +369,18 @@ class Dispatcher:
     def _durable(self, lane: Lane, command: Command) -> None:
         lane.inflight.popleft()
         lane.settle(command.outcome)
+        self._pass_on(lane, command.outcome)
         self._directory.learn(command.outcome)
         self._finish(lane, command)
         while lane.inflight and lane.inflight[0].ticket is None:  # it moved nothing, but was computed from what did
             self._finish(lane, lane.inflight.popleft())
+
+    def _pass_on(self, lane: Lane, outcome: Outcome) -> None:
+        """Lanes of other accounts that were written read them again (what is on its way there meets a conflict)."""
+        for write in outcome.writes:
+            other = self._lanes.get(write.account.id)
+            if other is not None and other is not lane and not other.inflight:
+                other.drop()
 
     def _again(self, lane: Lane, command: Command) -> None:
         """Another node was faster: read the account again and decide on it and all later commands, in order."""
