@@ -872,20 +872,3 @@ async def test_an_answer_can_be_waited_for(store, dispatcher):
     asked = request(1, of=T)
     with pytest.raises(Failed):
         await dispatcher.answer(asked, charge_of(asked), render)
-
-
-async def test_each_outcome_is_observed_once_and_when_durable(store):
-    seen = []
-    dispatcher = Dispatcher(store, Metrics(), observe=seen.append)
-    client = Client(dispatcher)
-    await opened(client)
-    await store.elsewhere("a")  # the next is decided twice
-    store.commits.shut = True
-    client.update(1)
-    await idle()
-    assert len(seen) == 1
-    await store.commits.open()
-    client.update(1)
-    client.send(request(0, key="event", of=EVENT))
-    await idle()
-    assert [bool(one.writes) for one in seen] == [True, True, False, True]

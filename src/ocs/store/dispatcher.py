@@ -52,7 +52,6 @@ class Dispatcher:
     """Carries out commands on accounts over `store`, which is open. Everything runs on one event loop.
 
     spool: takes emergency requests while the store is down; without one they fail like all others.
-    observe: called once with each outcome, when it is durable or moves nothing, before it is told to who waits.
     """
 
     def __init__(
@@ -61,7 +60,6 @@ class Dispatcher:
         metrics: Metrics,
         spool: Spool | None = None,
         *,
-        observe: Callable[[Outcome], None] | None = None,
         answer_deadline_s: float = ANSWER_DEADLINE_S,
         accounts_max: int = CACHED_ACCOUNTS_MAX,
         commands_max: int = INFLIGHT_MAX,
@@ -69,7 +67,6 @@ class Dispatcher:
         self._store = store
         self._metrics = metrics
         self._spool = spool
-        self._observe = observe
         self._committer = Committer(store, metrics.store)
         self._deadlines = Deadlines(answer_deadline_s, self._expire)
         self._accounts_max = accounts_max
@@ -444,8 +441,6 @@ class Dispatcher:
     def _conclude(self, command: Command) -> None:
         """Who waits is told, unless that waited too long."""
         try:
-            if self._observe is not None:
-                self._observe(command.outcome)
             if not command.over:
                 command.over = True
                 command.succeed()
