@@ -14,7 +14,7 @@ from ocs.nms.metrics import Metrics
 from ocs.store.commands import Failed
 from ocs.store.dispatcher import Dispatcher
 from ocs.store.interface import StoreDown
-from tests.store.charging import COST, EVENT, Client, I, T, U, charge_of, render
+from tests.store.charging import COST, Client, I, T, U, charge_of, render
 from tests.store.controlled import ControlledStore, credited, idle
 from tests.store.making import outcome, request, session
 
