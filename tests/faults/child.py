@@ -54,6 +54,12 @@ class Child:
         if self._process is not None:
             await self.kill()
 
+    async def logged(self, event: str) -> None:
+        """Returns when a line of that event is in the log."""
+        async with asyncio.timeout(30):
+            while f'"event": "{event}"' not in self.log():  # noqa: ASYNC110 - another process writes it
+                await asyncio.sleep(0.02)
+
     def log(self) -> str:
         """What it said on stderr, in all its lives."""
         return (self._folder / "stderr.log").read_text()

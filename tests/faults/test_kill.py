@@ -11,10 +11,8 @@ OCS_FAULTS_KILLS sets how often it is killed, OCS_FAULTS_SEED the dice (`make fa
 import asyncio
 import os
 import random
-import shutil
 import time
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
@@ -25,13 +23,12 @@ from ocs.limits import PAGE_ROWS_MAX
 from ocs.rating.units import NS_PER_S
 from ocs.store.sqlite import SqliteStore
 from tests.faults.child import Child
-from tests.faults.plays import LINES, Play, Request, subscribers_yaml, write_play
+from tests.faults.plays import LINES, Play, Request, write_play
 
 KILLS = int(os.environ.get("OCS_FAULTS_KILLS", "15"))
 SEED = int(os.environ.get("OCS_FAULTS_SEED", "1"))
 SESSIONS_AT_ONCE = 12
 COMMAND, APPLICATION = 272, 4
-ROOT = Path(__file__).parent.parent.parent
 
 
 class Load:
@@ -134,17 +131,7 @@ class Load:
         await client.close()
 
 
-@pytest.fixture
-async def child(tmp_path):
-    shutil.copytree(ROOT / "config", tmp_path / "config")
-    server = tmp_path / "config" / "server.yaml"
-    server.write_text(server.read_text().replace("port: 3868", "port: 0").replace("127.0.0.1:2080", "127.0.0.1:0"))
-    (tmp_path / "config" / "subscribers.yaml").write_text(subscribers_yaml())
-    made = Child(tmp_path)
-    yield made
-    await made.close()
-
-
+@pytest.mark.conformance("B4", "B42", "B45")
 async def test_a_load_survives_kill_9(child, tmp_path, capsys):
     load = Load(SEED)
     began = time.monotonic()

@@ -120,6 +120,19 @@ async def test_who_breaks_on_being_told_does_not_stop_the_rest(store, committer)
     assert [fate for _, fate in fates] == [Applied.DONE] * 2
 
 
+async def test_a_store_that_loses_count_is_not_believed(store, committer):
+    commit = store.commit
+
+    async def short(outcomes):
+        return (await commit(outcomes))[:1]
+
+    store.commit = short
+    fates = []
+    submit(committer, fates, outcome("a"), outcome("b"))
+    await committer.drain()
+    assert [fate for _, fate in fates] == [Applied.CONFLICT] * 2  # they are there; whoever decides again sees them
+
+
 async def test_commits_are_counted(store, committer, metrics):
     fates = []
     submit(committer, fates, outcome("a", cdrs=(cdr(), cdr(partial=1))), outcome("a", 2), outcome("a", 7))

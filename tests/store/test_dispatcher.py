@@ -14,7 +14,7 @@ from ocs.nms.metrics import Metrics
 from ocs.store.commands import Failed
 from ocs.store.dispatcher import Dispatcher
 from ocs.store.interface import StoreDown
-from tests.store.charging import COST, EVENT, Client, I, T, U, charge_of, render
+from tests.store.charging import COST, Client, I, T, U, charge_of, render
 from tests.store.controlled import ControlledStore, credited, idle
 from tests.store.making import outcome, request, session
 
@@ -37,7 +37,7 @@ async def dispatcher(store):
     await store.answers.open()
     await made.drain()
     assert made.commands == 0
-    assert made._active == {}
+    assert made._directory._active == {}
     assert made._looked_up == {}
 
 
@@ -217,6 +217,7 @@ async def test_a_repeated_initial_that_is_still_looked_up_opens_one_session(stor
     assert await balance(store) == 993
 
 
+@pytest.mark.conformance("B4", "B45")
 async def test_a_repeat_after_a_restart_gets_the_stored_answer(store, client):
     await opened(client)
     client.update(1)
@@ -394,6 +395,7 @@ async def test_a_conflict_concerns_its_account_only(store, client):
     assert sorted(client.told) == ["2001 other U/1 left 986", "2001 s U/1 left 1486"]
 
 
+@pytest.mark.conformance("B30")
 async def test_a_session_processed_elsewhere_is_repeated_not_charged_again(store, client):
     """Another node opened the same session meanwhile: the decision is made again, with that session."""
     client.look()
@@ -653,6 +655,20 @@ async def test_a_read_that_breaks_fails_one_command(store, client):
     assert client.told == ["2001 t I/0 left 993"]
 
 
+async def test_a_read_that_makes_no_sense_fails_the_lane_and_the_next_read_heals_it(store, client):
+    load = store.load
+    store.load = lambda account_id, key: idle()  # nothing that was asked for
+    client.initial()
+    client.initial("t")
+    await idle()
+    await idle()
+    assert client.failed == [("I/0", 5012, "lane_failed")] * 2
+    store.load = load
+    client.initial()
+    await idle()
+    assert client.told == ["2001 s I/0 left 993"]
+
+
 async def test_a_client_that_breaks_harms_nobody(store, client):
     def gone(content):
         raise RuntimeError("the transport is closed")
@@ -667,6 +683,7 @@ async def test_a_client_that_breaks_harms_nobody(store, client):
 # Bounds.
 
 
+@pytest.mark.conformance("B44")
 @pytest.mark.conformance("B44")
 async def test_an_answer_in_time_or_none(store):
     client = Client(Dispatcher(store, Metrics(), answer_deadline_s=0))
@@ -782,7 +799,7 @@ async def test_a_closed_session_is_not_kept(store, client):
     await idle()
     assert client.told == ["2001 s T/1 left 986"] * 2
     assert client.dispatcher._lanes["a"]._durable == {}
-    assert len(client.dispatcher._sessions) == 0
+    assert len(client.dispatcher._directory._sessions) == 0
 
 
 # Commands of people and timers.
@@ -855,20 +872,3 @@ async def test_an_answer_can_be_waited_for(store, dispatcher):
     asked = request(1, of=T)
     with pytest.raises(Failed):
         await dispatcher.answer(asked, charge_of(asked), render)
-
-
-async def test_each_outcome_is_observed_once_and_when_durable(store):
-    seen = []
-    dispatcher = Dispatcher(store, Metrics(), observe=seen.append)
-    client = Client(dispatcher)
-    await opened(client)
-    await store.elsewhere("a")  # the next is decided twice
-    store.commits.shut = True
-    client.update(1)
-    await idle()
-    assert len(seen) == 1
-    await store.commits.open()
-    client.update(1)
-    client.send(request(0, key="event", of=EVENT))
-    await idle()
-    assert [bool(one.writes) for one in seen] == [True, True, False, True]

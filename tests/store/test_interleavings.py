@@ -145,7 +145,7 @@ async def play(seed):
     for node in nodes:
         await node.drain()
         assert node.commands == 0
-        assert node._active == {}
+        assert node._directory._active == {}
     await idle()
     return store, gateways
 

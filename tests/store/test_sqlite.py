@@ -145,6 +145,26 @@ async def test_a_number_too_large_for_a_column_is_refused_and_leaves_nothing(sto
     assert (await store.load("a", None)).account == account(value=-(2**63))
 
 
+async def test_what_is_asked_together_is_answered_each_by_itself(store):
+    def broken(connection):
+        raise ZeroDivisionError
+
+    asked = [store._reader.call(lambda c, n=n: c.execute("SELECT ?", (n,)).fetchone()[0]) for n in range(200)]
+    asked[7:7] = [store._reader.call(broken), store._reader.call(lambda c: c.execute("SELECT nonsense"))]
+    results = await asyncio.gather(*asked, return_exceptions=True)
+    assert [type(result) for result in results[7:9]] == [ZeroDivisionError, StoreDown]
+    assert results[:7] + results[9:] == list(range(200))
+
+
+async def test_who_stops_waiting_harms_nobody(store):
+    cancelled = asyncio.ensure_future(store.commit([outcome()]))
+    other = asyncio.ensure_future(store.commit([outcome("b")]))
+    await asyncio.sleep(0)
+    cancelled.cancel()
+    assert await other == [Applied.DONE]
+    assert [found.id for found in await store.accounts("", 10)] == ["a", "b"]
+
+
 async def test_a_closed_store_is_down(store):
     await store.close()
     with pytest.raises(StoreDown):

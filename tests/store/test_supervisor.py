@@ -223,8 +223,10 @@ async def test_what_was_spooled_is_charged_when_the_store_is_back_in_its_order(s
     client.initial(account_id="b", emergency=EMERGENCY)
     await idle()
     client.update(1, account_id="b", emergency=EMERGENCY)  # the store is back, but the first is not charged yet
+    client.update(2)  # not known to be an emergency by itself: it has to wait for those before it
     await dispatcher.drain()
     assert client.told == ["2001 emergency"] * 2
+    assert client.failed == [("U/2", 3004, "behind_spooled")]
     await spool.close()
 
     # The process ends here; the next one charges.

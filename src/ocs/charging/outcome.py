@@ -27,6 +27,8 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
 
     writes: 1..n account writes; none: nothing moves, and no commit is needed.
     answer: what to tell the client; None where nobody waits (supervision).
+    needs: ids of other accounts without which it cannot be decided (they share balances): decide again with them;
+        then nothing else is set.
     repeat: the stored content of an earlier answer to the same request; then nothing else is set.
     session: its new state, None = unchanged. page: answers that left the session row.
     conflict: why a command by people was refused, "" otherwise.
@@ -42,4 +44,5 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     answer: ChargingAnswer | None = None
     repeat: bytes | None = None
     conflict: str = ""
+    needs: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol, cast
 
 import msgspec
 
@@ -15,7 +15,19 @@ from ocs.charging.session import Session
 from ocs.store.committer import Ticket
 
 Decide = Callable[[Account | None, Session | None], Outcome]
-"""The decision on a command, from its account and session as they are; pure, since it may be made more than once."""
+"""The decision on a command, from its account and session as they are; pure, since it may be made more than once.
+
+One whose outcome says that it `needs` other accounts takes them as a third argument (`DecideWithOthers`).
+"""
+
+
+class DecideWithOthers(Protocol):
+    """A decision that may need other accounts: `others` are those of them that there are, None before it asked."""
+
+    def __call__(
+        self, account: Account | None, session: Session | None, others: Sequence[Account] | None = None
+    ) -> Outcome: ...
+
 
 Render = Callable[[ChargingAnswer], bytes]
 """The content of an answer as it is stored and sent; pure."""
@@ -37,20 +49,38 @@ class Command:
 
     outcome: what was decided last; ticket: its place in the committer, None where nothing is to be written.
     over: whoever waits has been told, whatever becomes of the command. deadline_s: in the event loop's time.
+    others: accounts that the decision needs besides, as they are stored; None where it has not asked for them.
     conflicts: how often it met one. absent_tick: when the store was asked for the session and had none, or NEVER.
     """
 
-    __slots__ = ("absent_tick", "conflicts", "deadline_s", "decide", "outcome", "over", "session_key", "ticket")
+    __slots__ = (
+        "absent_tick",
+        "conflicts",
+        "deadline_s",
+        "decide",
+        "others",
+        "outcome",
+        "over",
+        "session_key",
+        "ticket",
+    )
 
     def __init__(self, session_key: str | None, decide: Decide) -> None:
         self.session_key = session_key
         self.decide = decide
+        self.others: Sequence[Account] | None = None
         self.outcome = _NOTHING
         self.ticket: Ticket | None = None
         self.over = False
         self.deadline_s = 0.0
         self.conflicts = 0
         self.absent_tick = NEVER
+
+    def decided(self, account: Account | None, session: Session | None) -> Outcome:
+        """What is decided on that state, with the other accounts where it asked for them."""
+        if self.others is None:
+            return self.decide(account, session)
+        return cast("DecideWithOthers", self.decide)(account, session, self.others)
 
     def complete(self, outcome: Outcome) -> Outcome:
         """The outcome with what has to be stored besides."""

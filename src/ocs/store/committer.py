@@ -76,8 +76,7 @@ class Committer:
             while batch := self._next_batch():
                 fates = await self._fates(batch)
                 for ticket, fate in zip(batch, fates, strict=True):
-                    if not ticket.withdrawn:
-                        self._tell(ticket, fate)
+                    self._tell(ticket, fate)
         finally:
             self._pump = None
 
@@ -95,6 +94,7 @@ class Committer:
         outcomes = [ticket.outcome for ticket in batch]
         try:
             fates: Sequence[Fate] = await self._store.commit(outcomes)
+            assert len(fates) == len(outcomes), "each outcome has its fate"
         except StoreDown as error:
             self._metrics.down()
             _log.warning("store_down", why=str(error), outcomes=len(batch))
@@ -104,7 +104,6 @@ class Committer:
             fates = [error] if len(batch) == 1 else await self._one_by_one(outcomes)
         else:
             self._metrics.batch_committed(len(batch), loop.time() - started_s)
-        self._count(outcomes, fates)
         return fates
 
     async def _one_by_one(self, outcomes: Sequence[Outcome]) -> Sequence[Fate]:
@@ -126,19 +125,20 @@ class Committer:
 
     def _tell(self, ticket: Ticket, fate: Fate) -> None:
         try:
-            ticket.settled(fate)
+            if not ticket.withdrawn:
+                ticket.settled(fate)
+            self._count(ticket.outcome, fate)
         except Exception:  # noqa: BLE001
             _log.exception("settled_failed", fate=str(fate))
 
-    def _count(self, outcomes: Sequence[Outcome], fates: Sequence[Fate]) -> None:
-        for outcome, fate in zip(outcomes, fates, strict=True):
-            if fate is Applied.DONE:
-                word = "done"
-                if outcome.cdrs:
-                    self._metrics.cdrs_written(len(outcome.cdrs))
-                if len(outcome.writes) > 1:
-                    self._metrics.multi_account()
-            else:
-                word = "conflict" if fate is Applied.CONFLICT else "failed"
-            for write in outcome.writes:
-                self._metrics.command(write.entry.kind, word)
+    def _count(self, outcome: Outcome, fate: Fate) -> None:
+        if fate is Applied.DONE:
+            word = "done"
+            if outcome.cdrs:
+                self._metrics.cdrs_written(len(outcome.cdrs))
+            if len(outcome.writes) > 1:
+                self._metrics.multi_account()
+        else:
+            word = "conflict" if fate is Applied.CONFLICT else "failed"
+        for write in outcome.writes:
+            self._metrics.command(write.entry.kind, word)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -28,7 +28,6 @@ from ocs.charging.session import Session
 from ocs.limits import (
     ANSWER_DEADLINE_S,
     CACHED_ACCOUNTS_MAX,
-    CACHED_NAMES_MAX,
     CONFLICTS_PER_COMMAND_MAX,
     INFLIGHT_MAX,
     PENDING_PER_ACCOUNT_MAX,
@@ -37,9 +36,9 @@ from ocs.nms.metrics import Metrics
 from ocs.store.commands import Charge, Command, Decide, Failed, Render, Run
 from ocs.store.committer import Committer, Fate
 from ocs.store.deadlines import Deadlines
+from ocs.store.directory import Directory
 from ocs.store.interface import Applied, Loaded, Store, StoreDown
 from ocs.store.lane import Lane
-from ocs.store.names import Names
 from ocs.store.spool import Spool, SpoolFull
 
 _log = structlog.get_logger()
@@ -53,7 +52,6 @@ class Dispatcher:
     """Carries out commands on accounts over `store`, which is open. Everything runs on one event loop.
 
     spool: takes emergency requests while the store is down; without one they fail like all others.
-    observe: called once with each outcome, when it is durable or moves nothing, before it is told to who waits.
     """
 
     def __init__(
@@ -62,7 +60,6 @@ class Dispatcher:
         metrics: Metrics,
         spool: Spool | None = None,
         *,
-        observe: Callable[[Outcome], None] | None = None,
         answer_deadline_s: float = ANSWER_DEADLINE_S,
         accounts_max: int = CACHED_ACCOUNTS_MAX,
         commands_max: int = INFLIGHT_MAX,
@@ -70,7 +67,6 @@ class Dispatcher:
         self._store = store
         self._metrics = metrics
         self._spool = spool
-        self._observe = observe
         self._committer = Committer(store, metrics.store)
         self._deadlines = Deadlines(answer_deadline_s, self._expire)
         self._accounts_max = accounts_max
@@ -79,12 +75,8 @@ class Dispatcher:
         self._in_look_up = 0
         self._lanes: dict[str, Lane] = {}
         self._resting: OrderedDict[str, Lane] = OrderedDict()  # the least recently used first
-        # Where a session belongs: requests of it are in a lane now; it was open when last seen; it is being looked up.
-        self._active: dict[str, tuple[str, int]] = {}
-        self._sessions: Names[str] = Names(CACHED_NAMES_MAX)
-        self._subscribers: Names[tuple[str, ...]] = Names(CACHED_NAMES_MAX)
-        self._looked_up: dict[str, deque[Charge]] = {}
-        self._tick = 0
+        self._directory = Directory(store)
+        self._looked_up: dict[str, deque[Charge]] = {}  # requests of sessions whose account is being asked for
         self._tasks: set[asyncio.Task[None]] = set()
 
     # What is asked from outside.
@@ -111,7 +103,7 @@ class Dispatcher:
         if self.commands >= self._commands_max:
             self._refuse(command, "inflight")
             return
-        if emergency is not None and self._spool is not None and self._spool.holds(request.session_key):
+        if self._spool is not None and self._spool.holds(request.session_key):
             self._fail(command, Result.TOO_BUSY, "behind_spooled")  # in order: after what is still to be replayed
             return
         self._deadlines.add(command)
@@ -169,8 +161,7 @@ class Dispatcher:
             behind.append(command)
             self._in_look_up += 1
             return
-        active = self._active.get(key)
-        account_id = self._sessions.get(key) if active is None else active[0]
+        account_id = self._directory.known(key)
         if account_id is not None:
             self._enter(account_id, command)
             return
@@ -182,7 +173,7 @@ class Dispatcher:
         account_id: str | None = None
         fault: Exception | None = None
         try:
-            account_id = await self._account_of(command)
+            account_id = await self._directory.find(command)
         except Exception as error:  # noqa: BLE001
             fault = error
             if not isinstance(error, StoreDown):
@@ -203,25 +194,6 @@ class Dispatcher:
             self._enter(account_id, first)
         for later in waiting:
             self._route(later)
-
-    async def _account_of(self, command: Charge) -> str | None:
-        self._tick += 1
-        tick = self._tick
-        account_id = await self._store.find_session(command.request.session_key)
-        if account_id is not None:
-            return account_id
-        command.absent_tick = tick
-        if command.account_id is not None:
-            return command.account_id
-        subscriber = command.request.subscriber
-        if not subscriber:
-            return None
-        account_id = self._subscribers.get(subscriber)
-        if account_id is None:
-            account_id = await self._store.find_account(subscriber)
-            if account_id is not None:
-                self._subscribers.put(subscriber, account_id)
-        return account_id
 
     def _answer_unknown(self, command: Charge) -> None:
         """There is no account: nothing can be moved, and nothing has to be waited for."""
@@ -246,25 +218,17 @@ class Dispatcher:
             return
         self._resting.pop(account_id, None)
         self._in_lanes += 1
-        key = command.session_key
-        if key is not None:
-            belongs, commands = self._active.get(key, (account_id, 0))
-            self._active[key] = (belongs, commands + 1)
+        if command.session_key is not None:
+            self._directory.enter(command.session_key, account_id)
         lane.queue.append(command)
         self._advance(lane)
 
     def _leave(self, lane: Lane, command: Command) -> None:
         """The command has no more business in its lane."""
         self._in_lanes -= 1
-        key = command.session_key
-        if key is None:
-            return
-        account_id, commands = self._active[key]
-        if commands > 1:
-            self._active[key] = (account_id, commands - 1)
-        else:
-            del self._active[key]
-        lane.release(key)
+        if command.session_key is not None:
+            self._directory.leave(command.session_key)
+            lane.release(command.session_key)
 
     def _advance(self, lane: Lane) -> None:
         """Decide what can be decided, or read what is missing for it."""
@@ -298,15 +262,41 @@ class Dispatcher:
             if not isinstance(error, StoreDown):
                 _log.exception("load_failed", account_id=lane.account_id, session_id=key)
         lane.loading = False
-        if generation == lane.generation:
-            if isinstance(loaded, Loaded):
-                self._tick += 1
-                lane.take(loaded, key, self._tick)
-            elif isinstance(loaded, StoreDown):
+        try:
+            if generation == lane.generation:
+                self._take(lane, key, loaded)
+        except Exception as error:  # noqa: BLE001
+            _log.exception("lane_failed", account_id=lane.account_id)
+            self._give_up(lane, Result.UNABLE_TO_COMPLY, "lane_failed", error)
+        self._advance(lane)
+
+    def _take(self, lane: Lane, key: str | None, loaded: Loaded | Exception) -> None:
+        if isinstance(loaded, StoreDown):
+            self._metrics.store.down()
+            self._fail_all(lane, _drained(lane.queue), Result.TOO_BUSY, _STORE_DOWN, loaded)
+        elif isinstance(loaded, Exception):
+            self._fail_all(lane, [lane.queue.popleft()], Result.UNABLE_TO_COMPLY, "load_failed", loaded)
+        else:
+            lane.take(loaded, key, self._directory.tick())
+
+    def _read_others(self, lane: Lane, command: Command, account_ids: Sequence[str]) -> None:
+        lane.loading = True
+        self._spawn(self._load_others(lane, command, account_ids))
+
+    async def _load_others(self, lane: Lane, command: Command, account_ids: Sequence[str]) -> None:
+        """Other accounts are taken as they are stored: where one moves on meanwhile, its version tells at commit."""
+        try:
+            command.others = await self._store.load_accounts(account_ids)
+        except Exception as error:  # noqa: BLE001
+            result, why = Result.UNABLE_TO_COMPLY, "load_failed"
+            if isinstance(error, StoreDown):
                 self._metrics.store.down()
-                self._fail_all(lane, _drained(lane.queue), Result.TOO_BUSY, _STORE_DOWN, loaded)
-            elif lane.queue:
-                self._fail_all(lane, [lane.queue.popleft()], Result.UNABLE_TO_COMPLY, "load_failed", loaded)
+                result, why = Result.TOO_BUSY, _STORE_DOWN
+            else:
+                _log.exception("load_failed", account_id=lane.account_id, session_id=command.session_key)
+            lane.queue.remove(command)
+            self._fail_all(lane, [command], result, why, error)
+        lane.loading = False
         self._advance(lane)
 
     def _rest(self, lane: Lane) -> None:
@@ -322,9 +312,16 @@ class Dispatcher:
 
     def _decide(self, lane: Lane, command: Command, session: Session | None) -> None:
         try:
-            outcome = command.complete(command.decide(lane.account, session))
+            outcome = command.decided(lane.account, session)
+            if outcome.needs:
+                assert command.others is None, "a decision asks once for other accounts"
+                lane.queue.appendleft(command)
+                self._read_others(lane, command, outcome.needs)
+                return
+            command.others = None  # read again if it has to be decided again
+            outcome = command.complete(outcome)
             if outcome.writes:
-                _check(lane, command, outcome)
+                lane.check(outcome, command.session_key)
             else:
                 assert _moves_nothing(outcome), "what is not guarded by a version is not written"
         except Exception as error:  # noqa: BLE001
@@ -369,17 +366,18 @@ class Dispatcher:
     def _durable(self, lane: Lane, command: Command) -> None:
         lane.inflight.popleft()
         lane.settle(command.outcome)
-        session = command.outcome.session
-        if session is not None:
-            if session.is_open:
-                self._sessions.put(session.key, lane.account_id)
-            else:
-                self._sessions.forget(session.key)
-        if any(write.identities for write in command.outcome.writes):
-            self._subscribers.clear()
+        self._pass_on(lane, command.outcome)
+        self._directory.learn(command.outcome)
         self._finish(lane, command)
         while lane.inflight and lane.inflight[0].ticket is None:  # it moved nothing, but was computed from what did
             self._finish(lane, lane.inflight.popleft())
+
+    def _pass_on(self, lane: Lane, outcome: Outcome) -> None:
+        """Lanes of other accounts that were written read them again (what is on its way there meets a conflict)."""
+        for write in outcome.writes:
+            other = self._lanes.get(write.account.id)
+            if other is not None and other is not lane and not other.inflight:
+                other.drop()
 
     def _again(self, lane: Lane, command: Command) -> None:
         """Another node was faster: read the account again and decide on it and all later commands, in order."""
@@ -443,8 +441,6 @@ class Dispatcher:
     def _conclude(self, command: Command) -> None:
         """Who waits is told, unless that waited too long."""
         try:
-            if self._observe is not None:
-                self._observe(command.outcome)
             if not command.over:
                 command.over = True
                 command.succeed()
@@ -510,18 +506,6 @@ class Dispatcher:
 
 def _moves_nothing(outcome: Outcome) -> bool:
     return not outcome.writes and outcome.session is None and outcome.page is None and not outcome.cdrs
-
-
-def _check(lane: Lane, command: Command, outcome: Outcome) -> None:
-    """A decision that breaks the rules of the ledger goes no further."""
-    version = 0 if lane.account is None else lane.account.version
-    written = {write.account.id: write.account.version for write in outcome.writes}
-    assert written.get(lane.account_id) == version + 1, "a decision raises its account by one version"
-    session = outcome.session
-    if session is not None:
-        assert (session.account_id, session.key) == (lane.account_id, command.session_key), (
-            "a session stays where it is"
-        )
 
 
 def _drained(queue: deque[Command]) -> list[Command]:

@@ -78,6 +78,15 @@ class Lane:
         if session_key is not None and session_key not in self._unwritten:
             self._keep(session_key, loaded.session)
 
+    def check(self, outcome: Outcome, session_key: str | None) -> None:
+        """A decision that breaks the rules of the ledger goes no further: AssertionError."""
+        version = 0 if self.account is None else self.account.version
+        written = {write.account.id: write.account.version for write in outcome.writes}
+        assert written.get(self.account_id) == version + 1, "a decision raises its account by one version"
+        session = outcome.session
+        if session is not None:
+            assert (session.account_id, session.key) == (self.account_id, session_key), "a session stays where it is"
+
     def advance(self, outcome: Outcome) -> None:
         """Take over a decision that goes to the store."""
         for write in outcome.writes:

@@ -31,6 +31,7 @@ from ocs.store.sqlite_schema import CDR_COLUMNS, prepare
 _WRITER_CACHE_KIB: Final = 65_536
 _READER_CACHE_KIB: Final = 16_384
 _CHECKPOINT_PAGES: Final = 4_000
+_WAL_OCTETS: Final = 64 * 1_048_576
 
 _encode = msgspec.msgpack.encode
 _account_of = msgspec.msgpack.Decoder(Account).decode
@@ -90,8 +91,11 @@ class SqliteStore:
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         prepare(connection, origin_state_id=int(time.time()))
-        connection.execute("PRAGMA journal_mode = WAL")
+        (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        if mode != "wal":
+            raise StoreDown(f"{self._path}: its file system has no room for a write-ahead log (journal mode {mode})")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+        connection.execute(f"PRAGMA journal_size_limit = {_WAL_OCTETS}")
         _sync_folder(self._path.parent)
         self._journal_seq = connection.execute("SELECT IFNULL(MAX(seq), 0) + 1 FROM journal").fetchone()[0]
         self._cdr_seq = connection.execute("SELECT IFNULL(MAX(seq), 0) + 1 FROM cdr").fetchone()[0]
@@ -217,6 +221,16 @@ class SqliteStore:
 
         return await self._reader.call(work)
 
+    async def load_accounts(self, account_ids: Sequence[str]) -> list[Account]:
+        wanted = sorted(set(account_ids))
+        places = ", ".join("?" * len(wanted))
+        statement = f"SELECT state FROM account WHERE account_id IN ({places}) ORDER BY account_id"  # noqa: S608
+
+        def work(connection: sqlite3.Connection) -> list[Account]:
+            return [_account_of(state) for (state,) in connection.execute(statement, wanted)]
+
+        return await self._reader.call(work)
+
     async def load_answers(self, account_id: str, session_key: str) -> list[Answered]:
         def work(connection: sqlite3.Connection) -> list[Answered]:
             rows = connection.execute(
@@ -293,8 +307,9 @@ def _write_session(connection: sqlite3.Connection, session: Session) -> None:
     if session.is_open:
         # An open session that stays open is the usual case, and touches one index only.
         updated = connection.execute(
-            "UPDATE session SET due_at_ns = ?, state = ? WHERE account_id = ? AND session_id = ? AND open = 1",
-            (session.due_at_ns, state, *key),
+            "UPDATE session SET due_at_ns = ?, state = ?"
+            " WHERE account_id = ? AND session_id = ? AND open = 1 AND service = ?",
+            (session.due_at_ns, state, *key, session.service),
         )
         if updated.rowcount:
             return

@@ -6,10 +6,12 @@ import asyncio
 import fcntl
 import os
 import sqlite3
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from ocs.store.interface import StoreDown, StoreInUse, WrongStore
 
@@ -21,8 +23,15 @@ BUSY_TIMEOUT_S: Final = 1.0
 _PRAGMAS: Final = ("synchronous = FULL", "temp_store = MEMORY", "trusted_schema = OFF")
 
 
+_HOP_MAX: Final = 64
+"""How many works go to the thread at once: a hop there and back costs more than most of them."""
+
+
 class Channel:
-    """A connection that only its own thread touches. `call` runs work there, one after another, in order."""
+    """A connection that only its own thread touches. `call` runs work there, one after another, in order.
+
+    What is asked while the thread is busy goes there together, and comes back together.
+    """
 
     def __init__(self, path: str, *, cache_kib: int, read_only: bool) -> None:
         self._path = path
@@ -30,6 +39,8 @@ class Channel:
         self._name = "store-read" if read_only else "store-write"
         self._pool: ThreadPoolExecutor | None = None
         self._connection: sqlite3.Connection | None = None
+        self._waiting: deque[tuple[Callable[[], Any], asyncio.Future[Any]]] = deque()
+        self._busy = False
 
     async def open(self) -> None:
         """Connect; StoreDown if that cannot be, WrongStore if the file is something else."""
@@ -50,7 +61,31 @@ class Channel:
     async def _run(self, work: Callable[[], _T]) -> _T:
         if self._pool is None:
             raise StoreDown("the store is not open")
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        result: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
+        self._waiting.append((work, result))
+        if not self._busy:
+            self._hop()
+        return await result
+
+    def _hop(self) -> None:
+        taken = [self._waiting.popleft() for _ in range(min(len(self._waiting), _HOP_MAX))]
+        self._busy = True
+        hop = asyncio.get_running_loop().run_in_executor(self._pool, _do_all, [work for work, _ in taken])
+        hop.add_done_callback(partial(self._landed, [result for _, result in taken]))
+
+    def _landed(
+        self, results: list[asyncio.Future[Any]], hop: asyncio.Future[list[tuple[Any, Exception | None]]]
+    ) -> None:
+        self._busy = False
+        if self._waiting:
+            self._hop()
+        for result, (value, error) in zip(results, hop.result(), strict=True):
+            if result.done():  # who asked was cancelled
+                continue
+            if error is None:
+                result.set_result(value)
+            else:
+                result.set_exception(error)
 
     def _connect(self) -> None:
         try:
@@ -80,6 +115,17 @@ class Channel:
         finally:
             if self._connection.in_transaction:
                 self._connection.rollback()
+
+
+def _do_all(works: list[Callable[[], Any]]) -> list[tuple[Any, Exception | None]]:
+    """What each of them returned or raised."""
+    done: list[tuple[Any, Exception | None]] = []
+    for work in works:
+        try:
+            done.append((work(), None))
+        except Exception as error:  # noqa: BLE001 - it is raised where the work was asked for
+            done.append((None, error))
+    return done
 
 
 class FileLock:

@@ -1,0 +1,108 @@
+"""Changes of accounts by people: each leaves an entry, and what cannot be is refused in words."""
+
+from __future__ import annotations
+
+import pytest
+
+from ocs.balances.account import DEFAULT_BALANCE, Account, Balance, Status
+from ocs.balances.adjust import AdjustError, open_account, set_status, top_up
+from ocs.balances.journal import Entry, Posting, differences
+from ocs.limits import BALANCES_PER_ACCOUNT_MAX
+from ocs.rating.units import Kind
+
+MONEY = Balance("money", Kind.MONETARY, 100, weight=3, expires_at_ns=9)
+DATA = Balance("data", Kind.DATA, 50)
+
+
+def new(*balances: Balance) -> Account:
+    """An account to be opened."""
+    return Account("a", 0, "AUD", "plan", balances=balances)
+
+
+def opened(*balances: Balance) -> tuple[Account, Entry]:
+    """It, opened."""
+    return open_account(new(*balances), 7, by="me", reason="new")
+
+
+def test_an_account_is_opened_with_its_balances_filled_by_postings() -> None:
+    account, entry = opened(MONEY, DATA, Balance("debt", Kind.MONETARY, -5), Balance("empty", Kind.SMS, 0))
+    assert (account.version, entry.version, entry.kind, entry.at_ns) == (1, 1, "open", 7)
+    assert (entry.by, entry.reason, entry.account_id) == ("me", "new", "a")
+    assert account.balances[:2] == (MONEY, DATA)
+    assert [balance.value for balance in account.balances] == [100, 50, -5, 0]
+    assert entry.postings == (Posting("money", 100, 0), Posting("data", 50, 0), Posting("debt", -5, 0))
+    assert [(b.id, b.value, b.weight) for b in entry.opened[:2]] == [("money", 0, 3), ("data", 0, 0)]
+    assert differences(account, [entry]) == []
+
+
+@pytest.mark.parametrize(
+    "balances",
+    [
+        [Balance("m", Kind.MONETARY, 5, held=1)],
+        [MONEY, DATA, MONEY],
+        [Balance(DEFAULT_BALANCE, Kind.DATA, 5)],
+        [Balance(str(number), Kind.SMS, 0) for number in range(BALANCES_PER_ACCOUNT_MAX + 1)],
+    ],
+)
+def test_accounts_that_cannot_be_opened(balances: list[Balance]) -> None:
+    with pytest.raises(AdjustError):
+        opened(*balances)
+
+
+def test_as_many_balances_as_the_limit_says_can_be_opened() -> None:
+    assert opened(*[Balance(str(number), Kind.SMS, 0) for number in range(BALANCES_PER_ACCOUNT_MAX)])
+
+
+def test_a_top_up_adds_to_the_balance_and_keeps_its_terms() -> None:
+    account, first = opened(MONEY)
+    other_terms = Balance("money", Kind.MONETARY, 999, weight=8)
+    after, entry = top_up(account, other_terms, 11, 8, by="me", reason="paid")
+    assert after.balances == (Balance("money", Kind.MONETARY, 111, weight=3, expires_at_ns=9),)
+    assert (after.version, entry.version, entry.kind, entry.by, entry.reason) == (2, 2, "topup", "me", "paid")
+    assert (entry.postings, entry.opened, entry.cost_nanos) == ((Posting("money", 11, 0),), (), 0)
+    assert differences(after, [first, entry]) == []
+
+
+def test_a_top_up_makes_the_balance_with_its_terms_where_there_is_none() -> None:
+    account, first = opened(MONEY)
+    after, entry = top_up(account, Balance("b", Kind.DATA, 999, held=9, weight=4), 11, 8, by="me", reason="gift")
+    assert after.balances == (MONEY, Balance("b", Kind.DATA, 11, weight=4))
+    assert entry.opened == (Balance("b", Kind.DATA, 0, weight=4),)
+    assert differences(after, [first, entry]) == []
+
+
+@pytest.mark.parametrize(
+    ("target", "amount"),
+    [
+        (MONEY, 0),
+        (MONEY, -1),
+        (Balance("money", Kind.DATA, 0), 1),
+        (Balance(DEFAULT_BALANCE, Kind.SMS, 0), 1),
+    ],
+)
+def test_top_ups_that_cannot_be(target: Balance, amount: int) -> None:
+    account, _ = opened(MONEY)
+    with pytest.raises(AdjustError):
+        top_up(account, target, amount, 8, by="me", reason="paid")
+
+
+def test_a_top_up_makes_no_balance_beyond_the_limit_but_fills_those_that_are_there() -> None:
+    account, _ = opened(*[Balance(str(number), Kind.SMS, 0) for number in range(BALANCES_PER_ACCOUNT_MAX)])
+    with pytest.raises(AdjustError, match="the limit"):
+        top_up(account, Balance("more", Kind.SMS, 0), 1, 8, by="me", reason="gift")
+    assert top_up(account, Balance("7", Kind.SMS, 0), 1, 8, by="me", reason="gift")[0].balances[7].value == 1
+
+
+def test_disabling_moves_nothing() -> None:
+    account, first = opened(MONEY)
+    after, entry = set_status(account, Status.DISABLED, 8, by="me", reason="fraud")
+    assert (after.status, after.balances, after.version) == (Status.DISABLED, (MONEY,), 2)
+    assert (entry.kind, entry.postings, entry.version) == ("status", (), 2)
+    assert not after.usable(8)
+    assert differences(after, [first, entry]) == []
+    assert set_status(after, Status.ACTIVE, 9, by="me", reason="cleared")[0].usable(9)
+
+
+@pytest.mark.parametrize(("at_ns", "usable"), [(8, True), (9, False), (10, False)])
+def test_an_account_is_usable_before_its_expiry_and_not_at_it(at_ns: int, usable: object) -> None:
+    assert Account("a", 1, "AUD", "plan", expires_at_ns=9).usable(at_ns) is usable

@@ -1,0 +1,146 @@
+"""Decisions that write several accounts: all of them or none, on what each of them really is."""
+
+import asyncio
+
+import msgspec
+import pytest
+
+from ocs.balances.journal import Entry, Posting, differences
+from ocs.charging.outcome import AccountWrite, Outcome
+from ocs.nms.metrics import Metrics
+from ocs.store.commands import Failed
+from ocs.store.dispatcher import Dispatcher
+from ocs.store.interface import StoreDown
+from tests.store.controlled import ControlledStore, credited, idle
+from tests.store.making import MAIN, outcome
+
+
+@pytest.fixture
+async def store():
+    made = ControlledStore()
+    await made.commit([outcome("a"), outcome("b"), outcome("c")])
+    return made
+
+
+@pytest.fixture
+async def dispatcher(store):
+    made = Dispatcher(store, Metrics())
+    yield made
+    await store.commits.open()
+    await made.drain()
+    assert made.commands == 0
+
+
+def taken(account, amount):
+    """The account with `amount` less, and its entry."""
+    (balance,) = account.balances
+    after = msgspec.structs.replace(
+        account,
+        version=account.version + 1,
+        balances=(msgspec.structs.replace(balance, value=balance.value - amount),),
+    )
+    return AccountWrite(after, Entry(account.id, after.version, "shared", 1, postings=(Posting(MAIN, -amount, 0),)))
+
+
+class Family:
+    """A decision that takes `amount` off each of the accounts; it counts how often it was asked, with whom."""
+
+    def __init__(self, *others, amount=10):
+        self.others = others
+        self.amount = amount
+        self.asked = []
+
+    def __call__(self, account, session, others=None):
+        self.asked.append(None if others is None else [(other.id, other.version) for other in others])
+        if others is None:
+            return Outcome(needs=self.others)
+        return Outcome(writes=tuple(taken(each, self.amount) for each in (account, *others)))
+
+
+async def down(account_ids):
+    raise StoreDown("no store for the moment")
+
+
+async def values(store):
+    return {account.id: account.balances[0].value for account in await store.accounts("", 10)}
+
+
+async def ledger(store):
+    """What the journals of all accounts disagree in."""
+    return [
+        difference
+        for account in await store.accounts("", 10)
+        for difference in differences(account, await store.journal(account.id, 0, 1_000))
+    ]
+
+
+async def test_the_other_accounts_are_read_and_all_are_written_together(store, dispatcher):
+    family = Family("c", "b")
+    await dispatcher.run("a", None, family)
+    assert family.asked == [None, [("b", 1), ("c", 1)]]
+    assert await values(store) == {"a": 990, "b": 990, "c": 990}
+    assert await ledger(store) == []
+
+
+async def test_those_that_do_not_exist_are_left_out(store, dispatcher):
+    family = Family("b", "gone")
+    await dispatcher.run("a", None, family)
+    assert family.asked[-1] == [("b", 1)]
+
+
+async def test_another_account_that_moved_on_meanwhile_is_read_again(store, dispatcher):
+    family = Family("b")
+    store.commits.shut = True
+    deciding = asyncio.create_task(dispatcher.run("a", None, family))
+    await idle()
+    store.commits.shut = False
+    await store.elsewhere("b", change=500)
+    await store.commits.open()
+    await deciding
+    assert family.asked == [None, [("b", 1)], None, [("b", 2)]]
+    assert await values(store) == {"a": 990, "b": 1_490, "c": 1_000}
+    assert await ledger(store) == []
+
+
+async def test_the_lane_of_another_account_takes_note(store, dispatcher):
+    await dispatcher.run("b", None, lambda account, session: Outcome(writes=(credited(account, 5),)))  # b is cached now
+    await dispatcher.run("a", None, Family("b"))
+    seen = []
+
+    def look(account, session):
+        seen.append(account.balances[0].value)
+        return Outcome()
+
+    await dispatcher.run("b", None, look)
+    assert seen == [995]
+
+
+async def test_commands_behind_it_keep_their_order(store, dispatcher):
+    order = []
+
+    def follow(account, session):
+        order.append(account.balances[0].value)
+        return Outcome()
+
+    running = [dispatcher.run("a", None, Family("b")), dispatcher.run("a", None, follow)]
+    await asyncio.gather(*running)
+    assert order == [990]
+
+
+async def test_members_that_all_draw_on_each_other_at_once_lose_and_double_nothing(store, dispatcher):
+    runs = [dispatcher.run(one, None, Family(other, amount=1)) for one in "abc" for other in "abc" if one != other]
+    results = await asyncio.gather(*runs, return_exceptions=True)
+    done = [result for result in results if not isinstance(result, Failed)]
+    assert len(done) >= len(runs) // 2
+    assert sum((await values(store)).values()) == 3_000 - 2 * len(done)
+    assert await ledger(store) == []
+
+
+async def test_a_store_that_is_down_while_the_others_are_read_fails_that_command_only(store, dispatcher):
+    await dispatcher.run("a", None, lambda account, session: Outcome(writes=(credited(account, 5),)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "load_accounts", down)
+        with pytest.raises(Failed):
+            await dispatcher.run("a", None, Family("b"))
+    await dispatcher.run("a", None, Family("b"))
+    assert await values(store) == {"a": 995, "b": 990, "c": 1_000}
