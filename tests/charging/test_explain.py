@@ -158,7 +158,7 @@ PEAK = Timing("peak", SYDNEY, start_s=7 * 3_600, end_s=19 * 3_600)
 DEAR = Rate("dear", Measure.TIME, 60 * AUD // 100, MIN, NS_PER_S)
 NINE_NS = (
     1_795_384_800 * NS_PER_S
-)  # 2026-11-22T22:00:00Z: nine in the morning in Sydney, one hour after summer time there
+)  # 2026-11-22T22:00:00Z: nine in the morning in Sydney
 
 
 def test_prefixes_are_looked_at_longest_first_and_windows_say_whether_they_hold():
