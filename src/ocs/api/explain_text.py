@@ -174,13 +174,14 @@ def _part(part: Part, explained: Explanation, money: _Money) -> Iterator[Line]:
 
 
 def _tried(tried: SubjectSeen, number: str) -> Iterator[Line]:
-    through = f" through {tried.name}" if tried.name != tried.subject else ""
     if tried.activation is None:
         yield "plan", f"{tried.subject} has none: {NO_RATE[tried.reason]}"
         return
     since = f" since {format_rfc3339(tried.activation.from_ns)}" if tried.activation.from_ns else ""
     fallbacks = f", else {', '.join(tried.activation.fallbacks)}" if tried.activation.fallbacks else ""
-    yield "plan", f"{tried.subject} has {tried.activation.plan_id}{through}{since}{fallbacks}"
+    through = f", as {tried.name} has" if tried.name != tried.subject else ""
+    whose = f" for {tried.subject}" if tried.activation.plan_id != tried.subject else ""
+    yield "plan", f"{tried.activation.plan_id}{whose}{through}{since}{fallbacks}"
     for seen in tried.prefixes:
         yield from _prefix(seen, number)
     if tried.reason:
@@ -264,6 +265,8 @@ def _balance(seen: BalanceSeen, money: _Money, measure: Measure) -> str:
         f"{balance.id}{owner} ({balance.kind.value}, weight {balance.weight}{precision}): "
         f"{money.amount(balance.kind, seen.available, measure)} available"
     )
+    if balance.rating_subject:
+        text += f", rated as {balance.rating_subject}"
     if balance.blocker:
         text += ", blocks what comes after it"
     if seen.why_not:
