@@ -296,15 +296,16 @@ class _Settling:
     def units(self, balance: Balance, wanted: int, meters: dict[str, _Meter]) -> int:
         there = max(0, self.left[balance.id])
         subject = _subject(balance)
+        factor = next((f.value for f in balance.factors if f.id in (self.payers.service, "*any")), Fraction(1))
         if subject:
             price = self.payers.subjects.get(subject)
             if price is None:
                 return 0
-            usage = self.charge(meters.setdefault(subject, _Meter(price)), min(wanted, there), self.money)
-            self.take(balance.id, usage)
+            covered = min(wanted, floor(there / factor))
+            usage = self.charge(meters.setdefault(subject, _Meter(price)), covered, self.money)
+            self.take(balance.id, ceil(usage * factor))
             return usage
         size = _slice(balance.rating_subject)
-        factor = next((f.value for f in balance.factors if f.id in (self.payers.service, "*any")), Fraction(1))
         usage = min(wanted, floor(there / (size * factor)) * size)
         if usage:
             self.take(balance.id, ceil(ceil(Fraction(usage, size)) * size * factor))

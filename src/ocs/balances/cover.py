@@ -300,37 +300,60 @@ def _cover_by_units(walk: _Walk, units: Sequence[Balance], state: State) -> bool
 def _units_alone(walk: _Walk, balance: Balance, factor_id: str) -> None:
     """A unit balance pays usage with units: exactly, in free slices, or multiplied by a factor."""
     budget = walk.left[balance.id]
-    if budget <= 0 and balance.id not in walk.sliced:
-        return
     slice_size = slice_of(balance)
     factor = factor_of(balance, factor_id)
     if slice_size <= 1 and factor is None:
         usage = min(walk.rest, budget)
-        walk.take(balance.id, usage)
-        walk.use(usage)
+        if usage > 0:
+            walk.take(balance.id, usage)
+            walk.use(usage)
         return
-    before = walk.sliced.get(balance.id) or Sliced(balance.id, 0, 0)
-
-    def units(usage: int) -> int:
-        rounded = round_up(before.covered + usage, slice_size)
-        return (rounded if factor is None else -int(-(rounded * factor) // 1)) - before.taken
-
-    usage = most(walk.rest, lambda more: units(more) <= budget)
+    usage, sliced = _rounded_up(walk, balance, walk.rest, slice_size, factor)
     if usage:
-        taken = units(usage)
-        walk.take(balance.id, taken)
-        walk.sliced[balance.id] = Sliced(balance.id, before.covered + usage, before.taken + taken)
+        _take_rounded(walk, sliced)
         walk.use(usage)
 
 
 def _units_and_money(walk: _Walk, balance: Balance, state: State) -> None:
     """A unit balance with a priced subject pays with its units and, at that subject's price, with money."""
     rate = dict(state.subject_rates).get(balance.rating_subject)
-    budget = walk.left[balance.id]
-    if rate is None or budget <= 0:
+    if rate is None:
         return
-    usage = _charge(walk, _meter(walk, balance.rating_subject, rate), min(walk.rest, budget), walk.money)
-    walk.take(balance.id, usage)
+    meter = _meter(walk, balance.rating_subject, rate)
+    factor = factor_of(balance, state.factor)
+    if factor is None:
+        wanted = min(walk.rest, walk.left[balance.id])
+        if wanted > 0:
+            walk.take(balance.id, _charge(walk, meter, wanted, walk.money))
+        return
+    wanted, _ = _rounded_up(walk, balance, walk.rest, 1, factor)
+    usage = _charge(walk, meter, wanted, walk.money) if wanted else 0
+    if usage:
+        _take_rounded(walk, _rounded_up(walk, balance, usage, 1, factor)[1])
+
+
+def _rounded_up(
+    walk: _Walk, balance: Balance, wanted: int, slice_size: int, factor: Fraction | None
+) -> tuple[int, Sliced]:
+    """(how much of `wanted` the units of a balance cover, rounded up once for all that it covers; what it has paid)."""
+    before = walk.sliced.get(balance.id) or Sliced(balance.id, 0, 0)
+    if walk.left[balance.id] <= 0 and not before.covered:
+        return 0, before
+
+    def taken(usage: int) -> int:
+        rounded = round_up(before.covered + usage, slice_size)
+        return rounded if factor is None else -int(-(rounded * factor) // 1)
+
+    limit = before.taken + walk.left[balance.id]
+    usage = most(wanted, lambda more: taken(more) <= limit)
+    return usage, Sliced(balance.id, before.covered + usage, taken(usage))
+
+
+def _take_rounded(walk: _Walk, sliced: Sliced) -> None:
+    """Take off a balance what it has paid more than before."""
+    before = walk.sliced.get(sliced.balance_id)
+    walk.take(sliced.balance_id, sliced.taken - (before.taken if before else 0))
+    walk.sliced[sliced.balance_id] = sliced
 
 
 def _cover_by_money(walk: _Walk, state: State) -> None:
