@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from datetime import UTC
 from ipaddress import ip_address
 from typing import Any, Final
@@ -167,13 +168,17 @@ class Play:
         flat: Flat = {"result": expect["result_code"]}
         for unit, amount in expect.get("granted", {}).items():
             flat["granted"] = amount * SCALE[unit]
-        for mscc in expect.get("mscc", ()):
+        for index, mscc in enumerate(expect.get("mscc", ())):
+            of = f"group {index} " if index else ""
             for avp, amount in mscc.get("GSU", {}).items():
-                flat["granted"] = "something" if amount == "present" else amount * SCALE[AVPS[avp]]
+                flat[f"{of}granted"] = "something" if amount == "present" else amount * SCALE[AVPS[avp]]
+            if "Result-Code" in mscc:
+                flat[f"{of}group result"] = mscc["Result-Code"]
             if "Final-Unit-Indication" in mscc:
                 indication = mscc["Final-Unit-Indication"]
-                flat["final action"] = indication["Final-Unit-Action"]
-                flat["redirect to"] = indication["Redirect-Server"]["Redirect-Server-Address"]
+                flat[f"{of}final action"] = indication["Final-Unit-Action"]
+                if "Redirect-Server" in indication:
+                    flat[f"{of}redirect to"] = indication["Redirect-Server"]["Redirect-Server-Address"]
         derived = expect.get("derived", {})
         if "GSU" in derived:
             flat["granted"] = derived["GSU"] * SCALE[self.units]
@@ -190,17 +195,14 @@ class Play:
         return SCALE[self.kinds[name]] if name in self.kinds else 1
 
     def _value(self, path: str, answer: ChargingAnswer, session: str) -> Any:
-        shown: GroupAnswer | None = answer.groups[0] if answer.groups else None
+        numbered = re.fullmatch(r"group (\d+) (.+)", path)
+        index, path = (int(numbered[1]), numbered[2]) if numbered else (0, path)
+        shown = answer.groups[index] if index < len(answer.groups) else None
         if path == "result":
-            in_group = answer.result is Result.SUCCESS and shown is not None
-            return int(shown.result if in_group and shown is not None else answer.result)
-        if path == "granted":
-            return None if shown is None else shown.granted
-        if path in ("final action", "redirect to"):
-            final = None if shown is None else shown.final_unit
-            if final is None:
-                return None
-            return int(final.action) if path == "final action" else final.redirect_to
+            in_group = answer.result is Result.SUCCESS and len(answer.groups) == 1
+            return int(answer.groups[0].result if in_group else answer.result)
+        if path in _OF_GROUP:
+            return None if shown is None else _OF_GROUP[path](shown)
         if path.startswith("rated "):
             cdrs = [cdr for cdr in self.driver.cdrs if cdr.session_id == session]
             return sum(cdr.usage if path == "rated included" else cdr.cost_nanos for cdr in cdrs)
@@ -224,6 +226,15 @@ class Play:
         swept = adjust.remove_expired(account, self.driver.now_ns, by="test", reason="expired")
         kept = account if swept is None else swept[0]
         return next((balance.available for balance in kept.balances if balance.id == name), None)
+
+
+_OF_GROUP: Final[Mapping[str, Callable[[GroupAnswer], Any]]] = {
+    "granted": lambda shown: shown.granted,
+    "group result": lambda shown: int(shown.result),
+    "final action": lambda shown: None if shown.final_unit is None else int(shown.final_unit.action),
+    "redirect to": lambda shown: None if shown.final_unit is None else shown.final_unit.redirect_to,
+}
+"""What the answer to one group says of a path."""
 
 
 def differing(wanted: Flat, found: Flat) -> set[str]:
