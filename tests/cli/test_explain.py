@@ -1,6 +1,10 @@
 """`ocs explain`: events by files alone, and by a server."""
 
+import re
+
 import pytest
+
+from tests.cli.child import ROOT
 
 AT = "2026-11-21T20:05:00+11:00"
 
@@ -150,3 +154,11 @@ def test_a_stored_cdr_is_explained_by_its_price_and_its_journal(ocs, child):
     told = ocs("explain", "--cdr", row["id"], "--url", child.url).out
     assert "0.002949219 AUD: that is what was charged" in told
     assert told.splitlines()[-1].split() == ["journal", "0.002949219", "AUD", "from", "money"]
+
+
+@pytest.mark.parametrize("page", ["explain.md", "commands.md"])
+def test_the_manual_shows_what_is_printed(ocs, folder, page):
+    (shown,) = re.findall(r"```\n\$ ocs (explain .*?)\n(.*?)```", (ROOT / "docs" / page).read_text(), re.DOTALL)
+    ran = ocs(*shown[0].split())
+    version = r"version [0-9a-f]+"
+    assert re.sub(version, "version", ran.out) == re.sub(version, "version", shown[1])
