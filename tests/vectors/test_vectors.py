@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from ocs.balances.account import Account
 from ocs.charging.requests import FinalAction
-from tests.vectors import differences
+from ocs.charging.whole import Charged, Cost, charge, cost_of, max_usage
+from tests.vectors import differences, world
 from tests.vectors.cases import rating_cases, session_cases
 from tests.vectors.differences import DIFFERENCES, PARTIAL_GRANTS, REASONS, Compared
 from tests.vectors.session_run import Play
@@ -22,6 +24,18 @@ def test_a_rating_case_gives_what_it_says_or_the_exact_value_of_a_listed_differe
 @pytest.mark.parametrize("case", SESSIONS, ids=lambda case: f"{case['kind']}-{case['id']}")
 def test_a_session_case_gives_what_it_says_or_the_exact_value_of_a_listed_difference(case: dict[str, Any]) -> None:
     check(differences.compare_session(case))
+
+
+@pytest.mark.parametrize("case", rating_cases("get_cost", "timespan_split"), ids=lambda case: case["id"])
+def test_what_a_call_costs_is_what_is_charged_for_it(case: dict[str, Any]) -> None:
+    event, tariff = case["event"], world.tariff_of(case)
+    account = Account("a", 1, world.CURRENCY, world.subject_of(event), allow_negative=True)
+    policy, call = world.policy_of(event), world.call_of(event)
+    cost, charged = cost_of(account, tariff, policy, call), charge(account, tariff, policy, call)
+    assert isinstance(cost, Cost)
+    assert isinstance(charged, Charged)
+    assert charged.cost_nanos == cost.nanos
+    assert max_usage(account, tariff, policy, call) == call.usage
 
 
 def check(compared: Compared) -> None:
