@@ -6,7 +6,7 @@ import pytest
 
 from ocs.balances.account import Account
 from ocs.charging.requests import FinalAction
-from ocs.charging.whole import Charged, Cost, charge, cost_of, max_usage
+from ocs.charging.whole import Charged, Cost, charge, cost_of
 from tests.vectors import differences, world
 from tests.vectors.cases import rating_cases, session_cases
 from tests.vectors.differences import DIFFERENCES, PARTIAL_GRANTS, REASONS, Compared
@@ -35,7 +35,6 @@ def test_what_a_call_costs_is_what_is_charged_for_it(case: dict[str, Any]) -> No
     assert isinstance(cost, Cost)
     assert isinstance(charged, Charged)
     assert charged.cost_nanos == cost.nanos
-    assert max_usage(account, tariff, policy, call) == call.usage
 
 
 def check(compared: Compared) -> None:
