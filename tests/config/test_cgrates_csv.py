@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ocs.balances.account import Account, Balance, Status
 from ocs.charging.policy import GrantPolicy, ServicePolicy
 from ocs.charging.whole import Call, cost_of
-from ocs.config import cgrates_rows
+from ocs.config import cgrates_rows, cgrates_yaml
 from ocs.config.cgrates_csv import FILES, read_folder, rows_of
 from ocs.config.cgrates_import import Imported, import_folder
 from ocs.config.cgrates_tariff import compile_rows
@@ -160,6 +160,22 @@ def test_what_is_not_imported_is_counted(tmp_path: Path) -> None:
         "*topup by a schedule": 2,
         "action triggers of accounts": 1,
     }
+
+
+def test_very_many_prices_stand_in_a_deck_and_what_a_line_cannot_say_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cgrates_yaml, "DECK_FROM", 1)
+    many = ["DR_CHEAP,UK,R_CHEAP,*up,2,0,", *TABLES["destination_rates"]]
+    found = imported(tmp_path, {"destination_rates": many})
+    assert found.files["tariffs/RP_CALL-call.csv"].splitlines() == [
+        "prefix,destination,increment,price,rounding_decimals,rounding_method,weight",
+        "44,UK,1 s,0.02 EUR/min,2,up,5",
+    ]
+    tariff = settings_of(found, tmp_path / "out").tariff
+    assert rate_at(tariff, "1001", "call", "4420").rounding == "up"
+    assert rate_at(tariff, "1001", "call", "4930").tiers
+    assert "UK" not in tariff.destinations
 
 
 def test_several_tenants_stay_apart(tmp_path: Path) -> None:
@@ -387,8 +403,12 @@ def fixtures() -> Iterator[Any]:
         yield pytest.param(tables, id=name)
 
 
+@pytest.mark.parametrize("deck_from", [0, cgrates_yaml.DECK_FROM], ids=["decks", "yaml"])
 @pytest.mark.parametrize("tables", list(fixtures()))
-def test_what_is_written_costs_what_the_rows_cost_at_all_times(tmp_path: Path, tables: dict[str, Any]) -> None:
+def test_what_is_written_costs_what_the_rows_cost_at_all_times(
+    tmp_path: Path, tables: dict[str, Any], deck_from: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cgrates_yaml, "DECK_FROM", deck_from)
     (tmp_path / "csv").mkdir()
     assert tables.keys() <= NAMES.keys()
     write_rows(tmp_path / "csv", tables)

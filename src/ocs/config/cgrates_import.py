@@ -53,7 +53,7 @@ def import_folder(folder: Path, kinds: Mapping[str, Kind], currency: str, time_z
     if not problems.fatal:
         writer = Writer(rows, accounts, services, currency, time_zone, problems)
         comment = f"Imported from {folder.name}."
-        files = {path: to_yaml(tree, comment) for path, tree in writer.files().items()}
+        files = {path: to_yaml(tree, comment) for path, tree in writer.files().items()} | writer.decks
         services = {writer.id(name, rows.profiles[0].place): kind for name, kind in services.items()}
     return Imported(
         {} if problems.fatal else files,

@@ -6,8 +6,10 @@ here are changed, with a warning each.
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from io import StringIO
 from typing import Any, Final
 
 import yaml
@@ -24,13 +26,16 @@ from ocs.units import Price, format_measured, format_money, format_price, format
 
 ID_LENGTH_MAX: Final = 64
 DECIMALS_MAX: Final = 9
+DECK_FROM: Final = 2_000
+"""More prices than these of one service of one plan go to a CSV deck."""
+DECK_SUFFIX: Final = ".csv"
 
 Tree = dict[str, Any]
 
 _STRANGE: Final = re.compile(r"[^A-Za-z0-9_.-]")
 
 
-class _Plain(yaml.SafeDumper):
+class _Plain(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
     """Writes every value where it stands, without aliases."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the base class's signature
@@ -64,15 +69,26 @@ class Writer:
         tenants = {profile.tenant for profile in rows.profiles} | {account.tenant for account in accounts.accounts}
         self.one_tenant = len(tenants) <= 1
         self._renamed: dict[str, str] = {}
+        self.decks: dict[str, str] = {}
+        """Decks by path below the configuration folder, once `files` has run."""
+        self._in_decks: set[str] = set()
+        self.prefixes = {
+            self.id(name, found[0].place): sorted({row.prefix for row in found})
+            for name, found in rows.destinations.items()
+        }
         self.subjects = {(profile.tenant, profile.subject) for profile in rows.profiles}
 
     def files(self) -> dict[str, Tree]:
-        """Path below the configuration folder -> tree, those that would be empty left out."""
+        """Path below the configuration folder -> tree, those that would be empty left out; it fills `decks`.
+
+        A destination that stands in decks alone is a name there, and needs no entry of its own.
+        """
+        sold = self._plans()
+        plans = {"time_zone": self.time_zone, "timings": self._timings(), "plans": sold}
+        needless = self._in_decks - self._named(sold)
         destinations = {
-            self.id(name, found[0].place): {"prefixes": sorted({row.prefix for row in found})}
-            for name, found in self.rows.destinations.items()
+            name: {"prefixes": prefixes} for name, prefixes in self.prefixes.items() if name not in needless
         }
-        plans = {"time_zone": self.time_zone, "timings": self._timings(), "plans": self._plans()}
         profiles = {"profiles": self._profiles(), "shared_groups": self._shared_groups()}
         trees: dict[str, Tree] = {
             "tariffs/destinations.yaml": {"currency": self.currency, "destinations": destinations},
@@ -125,14 +141,49 @@ class Writer:
             if plan_id not in services:
                 self.problems.warn(place, f'the plan "{plan_id}" is not imported: no profile says what it is for')
                 continue
-            sold = {
-                self.id(category, place): self._rates(lines, self.kinds[category])
-                for category in sorted(services[plan_id])
-            }
-            plans[self.id(plan_id, place)] = {name: rates for name, rates in sold.items() if rates}
+            name = self.id(plan_id, place)
+            sold = {}
+            for category in sorted(services[plan_id]):
+                service = self.id(category, place)
+                rates = self._rates(lines, self.kinds[category])
+                sold[service] = self._with_deck(rates, f"{name}-{service}{DECK_SUFFIX}")
+            plans[name] = {service: tree for service, tree in sold.items() if tree}
         return plans
 
-    def _rates(self, lines: Sequence[PlanRow], kind: Kind) -> Tree:
+    def _with_deck(self, rates: Mapping[str, Sequence[Tree]], deck: str) -> Tree:
+        """The rates of a service; very many of them in a deck, as far as a line of it can say them."""
+        size = sum(len(self.prefixes.get(name, ())) * len(found) for name, found in rates.items())
+        in_deck: set[str] = set()
+        if size > DECK_FROM:
+            in_deck = {name for name in rates if name != ANY and not any("tiers" in rate for rate in rates[name])}
+        tree: Tree = {"deck": deck} if in_deck else {}
+        if in_deck:
+            self._in_decks |= in_deck
+            self.decks[f"tariffs/{deck}"] = self._deck({name: rates[name] for name in rates if name in in_deck})
+        written = {name: found for name, found in rates.items() if name not in in_deck}
+        return tree | {name: found[0] if len(found) == 1 else found for name, found in written.items()}
+
+    def _deck(self, rates: Mapping[str, Sequence[Tree]]) -> str:
+        """The lines of a deck: prefix, destination, and the options that any of its rates has."""
+        flat = [(name, _flat(rate)) for name, found in rates.items() for rate in found]
+        options = sorted({option for _, rate in flat for option in rate})
+        text = StringIO()
+        lines = csv.writer(text, lineterminator="\n")
+        lines.writerow(["prefix", "destination", *options])
+        for name, rate in flat:
+            cells = [rate.get(option, "") for option in options]
+            lines.writerows([prefix, name, *cells] for prefix in self.prefixes[name])
+        return text.getvalue()
+
+    def _named(self, plans: Tree) -> set[str]:
+        """Destinations that plans or balances name."""
+        named = {name for plan in plans.values() for rates in plan.values() for name in rates}
+        for account in self.accounts.accounts:
+            for balance in account.balances:
+                named |= {name.removeprefix("!") for name in self._ids(balance.destinations, account.place)}
+        return named
+
+    def _rates(self, lines: Sequence[PlanRow], kind: Kind) -> dict[str, list[Tree]]:
         rates: dict[str, list[Tree]] = {}
         for line in lines:
             for found in self.rows.destination_rates[line.destination_rates_id]:
@@ -144,7 +195,7 @@ class Writer:
                 weight: Tree = {"weight": line.weight} if line.weight else {}
                 rate = self._rate(found, self.rows.rates[found.rate_id], MEASURE_OF_KIND[kind])
                 rates.setdefault(destination, []).append({**rate, **when, **weight})
-        return {name: found[0] if len(found) == 1 else found for name, found in rates.items()}
+        return rates
 
     def _rate(self, found: DestinationRate, slots: Sequence[Slot], measure: Measure) -> Tree:
         """A rate. One that costs nothing is free, which also spares balances of units: that is warned about."""
@@ -281,6 +332,12 @@ class Writer:
 
     def _money(self, nanos: int) -> str:
         return f"{format_money(nanos, self.currency)} {self.currency}"
+
+
+def _flat(rate: Tree) -> Tree:
+    """The options of a rate as the columns of a deck have them."""
+    flat = {name: "true" if value is True else value for name, value in rate.items() if name != "rounding"}
+    return flat | {f"rounding_{name}": value for name, value in rate.get("rounding", {}).items()}
 
 
 def _timing(row: TimingRow) -> Tree:
