@@ -22,6 +22,12 @@ def money(balance_id: str, value: int, held: int = 0, destinations: tuple[str, .
     return Balance(balance_id, Kind.MONETARY, value, held, destinations=destinations)
 
 
+def closed(book: Book) -> tuple[tuple[Balance, ...], tuple[Posting, ...]]:
+    """(balances, postings) of the account of a book."""
+    (own,) = book.close()
+    return own.account.balances, own.postings
+
+
 def test_changes_are_seen_at_once_and_posted_once_per_balance() -> None:
     book = book_of(money("m", 100, 30), Balance("b", Kind.DATA, 50), money("other", 5))
     book.hold("m", 20)
@@ -30,7 +36,7 @@ def test_changes_are_seen_at_once_and_posted_once_per_balance() -> None:
     book.credit("m", 1)
     book.hold("b", 50)
     assert (book.available("m"), book.held("m"), book.available("b"), book.kind("b")) == (91, 0, 0, Kind.DATA)
-    balances, postings = book.close()
+    balances, postings = closed(book)
     assert [(b.id, b.value, b.held) for b in balances] == [("m", 91, 0), ("b", 50, 50), ("other", 5, 0)]
     assert postings == (Posting("m", -9, -30), Posting("b", 0, 50))
 
@@ -39,7 +45,7 @@ def test_what_comes_to_nothing_is_not_posted() -> None:
     book = book_of(money("m", 100))
     book.hold("m", 20)
     book.release("m", 20)
-    assert book.close()[1] == ()
+    assert closed(book)[1] == ()
 
 
 @pytest.mark.parametrize("amount", [-1, 71])
@@ -76,7 +82,7 @@ def test_a_balance_is_opened_empty_and_once() -> None:
             book.open(wrong)
     book.open(money("n", 0))
     book.credit("n", 7)
-    balances, postings = book.close()
+    balances, postings = closed(book)
     assert [(b.id, b.value) for b in balances] == [("m", 1), ("n", 7)]
     assert (postings, book.opened) == ((Posting("n", 7, 0),), [money("n", 0)])
 
@@ -112,7 +118,7 @@ def test_postings_are_the_difference_between_before_and_after(changes: list[tupl
         elif name == "credit":
             book.credit("m", amount)
             value += amount
-    (after,), postings = book.close()
+    (after,), postings = closed(book)
     assert (after.value, after.held, book.available("m"), book.held("m")) == (value, held, value - held, held)
     assert sum(p.value for p in postings) == value - 100
     assert sum(p.held for p in postings) == held - 10

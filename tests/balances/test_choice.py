@@ -7,11 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocs.balances.account import Account, Balance
-from ocs.balances.choice import choose, look
-from ocs.rating.destinations import Destination
+from ocs.balances.choice import Event, choose, look
+from ocs.rating.destinations import Destination, PrefixTable
+from ocs.rating.numbers import Numbering
+from ocs.rating.tariff import Tariff
 from ocs.rating.units import Kind
 
 DESTINATIONS = {"mobile": Destination("mobile", ("614",)), "australia": Destination("australia", ("61",))}
+TARIFF = Tariff("v1", "AUD", DESTINATIONS, {}, Numbering(), frozenset(), PrefixTable({}))
 NOW_NS = 1_000
 
 
@@ -22,7 +25,7 @@ def account(*balances: Balance) -> Account:
 
 def ids(kind: Kind, *balances: Balance, number: str = "61491570156") -> tuple[list[str], list[str]]:
     """Ids of the unit and of the money balances that may pay."""
-    units, money = choose(account(*balances), kind, number, DESTINATIONS, NOW_NS)
+    units, money = choose(account(*balances), Event(kind, "voice", number, NOW_NS), TARIFF)
     return [balance.id for balance in units], [balance.id for balance in money]
 
 
@@ -85,10 +88,8 @@ def test_look_names_the_reason_for_each_that_may_not_pay_and_puts_them_last() ->
             Balance("where", Kind.VOICE, 1, weight=9, destinations=("!mobile",)),
             Balance("good", Kind.MONETARY, 0, destinations=("mobile",)),
         ),
-        Kind.VOICE,
-        "61491570156",
-        DESTINATIONS,
-        NOW_NS,
+        Event(Kind.VOICE, "voice", "61491570156", NOW_NS),
+        TARIFF,
     )
     assert (found[0].balance.id, found[0].why_not, found[0].precision) == ("good", "", 3)
     assert {one.balance.id: one.why_not for one in found[1:]} == {

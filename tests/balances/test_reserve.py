@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from ocs.balances.account import DEFAULT_BALANCE, Account, Balance
 from ocs.balances.book import Book
 from ocs.balances.choice import Choice
-from ocs.balances.reserve import Debited, Priced, Reserved, debit, release, reserve
+from ocs.balances.cover import Meter, State
+from ocs.balances.reserve import Debited, Reserved, debit, release, reserve
 from ocs.rating.prices import Rate, price
 from ocs.rating.units import Kind, Measure
 
@@ -38,59 +39,76 @@ def purse(*balances: Balance) -> tuple[Book, Choice]:
     return book, Choice(of_units, tuple(balance for balance in balances if balance.kind is Kind.MONETARY))
 
 
-def fresh(rate: Rate, fee: int = 0) -> Priced:
+def fresh(rate: Rate, fee: int = 0) -> State:
     """A segment that has not begun."""
-    return Priced(rate, 0, 0, fee)
+    return begun(rate, 0, 0, fee)
+
+
+def begun(rate: Rate, priced: int, charged_nanos: int, fee: int = 0) -> State:
+    """A segment in which so much was priced and charged; the fee is still due."""
+    return State((Meter(rate, "", 0, priced, charged_nanos),), position=priced, fee_nanos=fee)
+
+
+def report(book: Book, choice: Choice, state: State, usage: int, holds: Sequence[tuple[str, int]]) -> Debited:
+    """Debit usage for which these holds were made."""
+    release(book, holds)
+    return debit(book, choice, state, usage, dict(holds))
+
+
+def figures(done: Debited) -> tuple[int, int, int, int, int]:
+    """(by units, priced and charged in the segment, fee, overdraft)."""
+    meter = done.state.meters[0]
+    return done.by_units, meter.priced, meter.charged_nanos, done.fee_nanos, done.overdraft_nanos
 
 
 @pytest.mark.parametrize(
     ("balances", "rate", "fee", "expected"),
     [
         # all by units, all by money, both
-        ([units(100), money(9)], PENNY, 0, Reserved(100, 0, (("units", 100),), "")),
-        ([money(1_000)], PENNY, 0, Reserved(100, 100, (("money", 1_000),), "")),
-        ([units(60), money(400)], PENNY, 0, Reserved(100, 40, (("units", 60), ("money", 400)), "")),
+        ([units(100), money(9)], PENNY, 0, Reserved(100, (("units", 100),), "")),
+        ([money(1_000)], PENNY, 0, Reserved(100, (("money", 1_000),), "")),
+        ([units(60), money(400)], PENNY, 0, Reserved(100, (("units", 60), ("money", 400)), "")),
         # over several balances, in the order given, what others hold left alone
         (
             [units(50, "u1", held=20), units(20, "u2"), money(300, "m1", held=100), money(900, "m2")],
             PENNY,
             0,
-            Reserved(100, 50, (("u1", 30), ("u2", 20), ("m1", 200), ("m2", 300)), ""),
+            Reserved(100, (("u1", 30), ("u2", 20), ("m1", 200), ("m2", 300)), ""),
         ),
         # short of credit
-        ([units(60), money(399)], PENNY, 0, Reserved(99, 39, (("units", 60), ("money", 390)), "no_credit")),
-        ([units(60)], PENNY, 0, Reserved(60, 0, (("units", 60),), "no_credit")),
-        ([money(9)], PENNY, 0, Reserved(0, 0, (), "no_credit")),
-        ([], PENNY, 0, Reserved(0, 0, (), "no_credit")),
+        ([units(60), money(399)], PENNY, 0, Reserved(99, (("units", 60), ("money", 390)), "no_credit")),
+        ([units(60)], PENNY, 0, Reserved(60, (("units", 60),), "no_credit")),
+        ([money(9)], PENNY, 0, Reserved(0, (), "no_credit")),
+        ([], PENNY, 0, Reserved(0, (), "no_credit")),
         # increments: the tens are held whole, the granted octets are those of the tens
-        ([money(99)], TENS, 0, Reserved(0, 0, (), "no_credit")),
-        ([money(950)], TENS, 0, Reserved(90, 90, (("money", 900),), "no_credit")),
-        ([units(5), money(950)], TENS, 0, Reserved(95, 90, (("units", 5), ("money", 900)), "no_credit")),
+        ([money(99)], TENS, 0, Reserved(0, (), "no_credit")),
+        ([money(950)], TENS, 0, Reserved(90, (("money", 900),), "no_credit")),
+        ([units(5), money(950)], TENS, 0, Reserved(95, (("units", 5), ("money", 900)), "no_credit")),
         # the fee is held before anything, in money, also where units pay
-        ([units(100), money(7)], PENNY, 7, Reserved(100, 0, (("units", 100), ("money", 7)), "")),
-        ([units(100), money(6)], PENNY, 7, Reserved(0, 0, (), "no_credit")),
-        ([money(107)], PENNY, 7, Reserved(10, 10, (("money", 107),), "no_credit")),
-        ([money(106)], PENNY, 7, Reserved(9, 9, (("money", 97),), "no_credit")),
-        ([money(4, "m1"), money(4, "m2")], PENNY, 7, Reserved(0, 0, (), "no_credit")),
+        ([units(100), money(7)], PENNY, 7, Reserved(100, (("money", 7), ("units", 100)), "")),
+        ([units(100), money(6)], PENNY, 7, Reserved(0, (), "no_credit")),
+        ([money(107)], PENNY, 7, Reserved(10, (("money", 107),), "no_credit")),
+        ([money(106)], PENNY, 7, Reserved(9, (("money", 97),), "no_credit")),
+        ([money(4, "m1"), money(4, "m2")], PENNY, 7, Reserved(0, (), "no_credit")),
         # a debt counts against the rest
-        ([money(-50, "m1"), money(150, "m2")], PENNY, 0, Reserved(10, 10, (("m2", 100),), "no_credit")),
-        ([money(100, "m1", held=150), money(150, "m2")], PENNY, 0, Reserved(10, 10, (("m2", 100),), "no_credit")),
-        ([money(-1)], PENNY, 0, Reserved(0, 0, (), "no_credit")),
+        ([money(-50, "m1"), money(150, "m2")], PENNY, 0, Reserved(10, (("m2", 100),), "no_credit")),
+        ([money(100, "m1", held=150), money(150, "m2")], PENNY, 0, Reserved(10, (("m2", 100),), "no_credit")),
+        ([money(-1)], PENNY, 0, Reserved(0, (), "no_credit")),
         # blockers: nothing after them pays
-        ([units(60, blocker=True), money(9_000)], PENNY, 0, Reserved(60, 0, (("units", 60),), "blocked")),
-        ([units(100, blocker=True), money(9_000)], PENNY, 0, Reserved(100, 0, (("units", 100),), "")),
-        ([units(60, "u1", blocker=True), units(90, "u2")], PENNY, 0, Reserved(60, 0, (("u1", 60),), "blocked")),
-        ([units(0, blocker=True), money(9_000)], PENNY, 0, Reserved(0, 0, (), "blocked")),
-        ([units(60, blocker=True), money(9_000)], PENNY, 7, Reserved(0, 0, (), "blocked")),
+        ([units(60, blocker=True), money(9_000)], PENNY, 0, Reserved(60, (("units", 60),), "blocked")),
+        ([units(100, blocker=True), money(9_000)], PENNY, 0, Reserved(100, (("units", 100),), "")),
+        ([units(60, "u1", blocker=True), units(90, "u2")], PENNY, 0, Reserved(60, (("u1", 60),), "blocked")),
+        ([units(0, blocker=True), money(9_000)], PENNY, 0, Reserved(0, (), "blocked")),
+        ([units(60, blocker=True), money(9_000)], PENNY, 7, Reserved(60, (("money", 7), ("units", 60)), "blocked")),
         (
             [money(300, "m1", blocker=True), money(9_000, "m2")],
             PENNY,
             0,
-            Reserved(30, 30, (("m1", 300),), "blocked"),
+            Reserved(30, (("m1", 300),), "blocked"),
         ),
-        ([money(300, blocker=True)], PENNY, 0, Reserved(30, 30, (("money", 300),), "no_credit")),
+        ([money(300, blocker=True)], PENNY, 0, Reserved(30, (("money", 300),), "no_credit")),
         # what costs nothing needs nothing
-        ([], Rate("zero", Measure.OCTETS), 0, Reserved(100, 100, (), "")),
+        ([], Rate("zero", Measure.OCTETS), 0, Reserved(100, (), "")),
     ],
 )
 def test_what_is_reserved_for_a_hundred_octets(
@@ -99,7 +117,9 @@ def test_what_is_reserved_for_a_hundred_octets(
     book, choice = purse(*balances)
     before = {balance.id: balance.held for balance in balances}
     assert reserve(book, choice, fresh(rate, fee), 100) == expected
-    assert {b.id: b.held - before[b.id] for b in book.close()[0] if b.held != before[b.id]} == dict(expected.holds)
+    assert {b.id: b.held - before[b.id] for b in book.close()[0].account.balances if b.held != before[b.id]} == dict(
+        expected.holds
+    )
 
 
 @pytest.mark.parametrize(("wanted", "amount"), [(100, 100), (95, 95), (105, 100), (200, 100)])
@@ -109,49 +129,48 @@ def test_less_than_wanted_is_cut_to_what_clients_can_count(wanted: int, amount: 
     assert held.amount == amount
     assert held.holds == (("units", 47), ("money", (amount - 47) * 10))
     book, choice = purse(units(24))
-    assert reserve(book, choice, fresh(PENNY), 100, granularity=25) == Reserved(0, 0, (), "no_credit")
+    assert reserve(book, choice, fresh(PENNY), 100, granularity=25) == Reserved(0, (), "no_credit")
     assert book.held("units") == 0
 
 
 def test_a_segment_goes_on_where_it_stands() -> None:
     book, choice = purse(money(1_000))
-    assert reserve(book, choice, Priced(TENS, 15, 200, 0), 10) == Reserved(10, 10, (("money", 100),), "")
+    assert reserve(book, choice, begun(TENS, 15, 200), 10) == Reserved(10, (("money", 100),), "")
     book, choice = purse(money(0))
-    assert reserve(book, choice, Priced(TENS, 15, 200, 0), 10) == Reserved(5, 5, (), "no_credit")
+    assert reserve(book, choice, begun(TENS, 15, 200), 10) == Reserved(5, (), "no_credit")
 
 
 @pytest.mark.parametrize(
-    ("balances", "holds", "granted_priced", "usage", "expected", "values"),
+    ("balances", "holds", "usage", "expected", "values"),
     [
         # own holds first, units exactly, money by what the segment costs; the rest is given back
-        ([units(60, held=60), money(400, held=400)], [60, 400], 40, 100, Debited(60, 40, 400, 0, 0), [0, 0]),
-        ([units(60, held=60), money(400, held=400)], [60, 400], 40, 61, Debited(60, 1, 10, 0, 0), [0, 390]),
-        ([units(60, held=60), money(400, held=400)], [60, 400], 40, 59, Debited(59, 0, 0, 0, 0), [1, 400]),
-        ([units(60, held=60), money(400, held=400)], [60, 400], 40, 0, Debited(0, 0, 0, 0, 0), [60, 400]),
+        ([units(60, held=60), money(400, held=400)], [60, 400], 100, (60, 40, 400, 0, 0), [0, 0]),
+        ([units(60, held=60), money(400, held=400)], [60, 400], 61, (60, 1, 10, 0, 0), [0, 390]),
+        ([units(60, held=60), money(400, held=400)], [60, 400], 59, (59, 0, 0, 0, 0), [1, 400]),
+        ([units(60, held=60), money(400, held=400)], [60, 400], 0, (0, 0, 0, 0, 0), [60, 400]),
         # beyond the grant: units that are there, then money that is there, then a debt
-        ([units(70, held=60), money(900, held=400)], [60, 400], 40, 120, Debited(70, 50, 500, 0, 0), [0, 400]),
-        ([units(60, held=60), money(400, held=400)], [60, 400], 40, 130, Debited(60, 70, 700, 0, 300), [0, -300]),
+        ([units(70, held=60), money(900, held=400)], [60, 400], 120, (70, 50, 500, 0, 0), [0, 400]),
+        ([units(60, held=60), money(400, held=400)], [60, 400], 130, (60, 70, 700, 0, 300), [0, -300]),
         # what others hold is not touched
-        ([units(80, held=70), money(900, held=700)], [60, 400], 40, 150, Debited(70, 80, 800, 0, 200), [10, 100]),
+        ([units(80, held=70), money(900, held=700)], [60, 400], 150, (70, 80, 800, 0, 200), [10, 100]),
         # without a grant: units, then money
-        ([units(60), money(400)], [0, 0], 0, 90, Debited(60, 30, 300, 0, 0), [0, 100]),
+        ([units(60), money(400)], [0, 0], 90, (60, 30, 300, 0, 0), [0, 100]),
         # units that came after the grant do not pay for what money was held for
-        ([units(90), money(400, held=400)], [0, 400], 40, 40, Debited(0, 40, 400, 0, 0), [90, 0]),
+        ([units(90), money(400, held=400)], [0, 400], 40, (0, 40, 400, 0, 0), [90, 0]),
     ],
 )
 def test_what_a_report_takes(
     balances: list[Balance],
     holds: Sequence[int],
-    granted_priced: int,
     usage: int,
-    expected: Debited,
+    expected: tuple[int, ...],
     values: list[int],
 ) -> None:
     book, choice = purse(*balances)
     own = [(balance.id, amount) for balance, amount in zip(balances, holds, strict=True) if amount]
     others = [balance.held - amount for balance, amount in zip(balances, holds, strict=True)]
-    assert debit(book, choice, fresh(PENNY), usage, own, granted_priced) == expected
-    after = book.close()[0]
+    assert figures(report(book, choice, fresh(PENNY), usage, own)) == expected
+    after = book.close()[0].account.balances
     assert [balance.value for balance in after] == values
     assert [balance.held for balance in after] == others
 
@@ -159,37 +178,40 @@ def test_what_a_report_takes(
 @pytest.mark.parametrize(("usage", "fee"), [(0, 0), (1, 7), (100, 7)])
 def test_the_fee_comes_with_the_first_usage_above_none_and_also_where_units_pay(usage: int, fee: int) -> None:
     book, choice = purse(units(100, held=100), money(7, held=7))
-    done = debit(book, choice, fresh(PENNY, 7), usage, [("units", 100), ("money", 7)])
-    assert done == Debited(usage, 0, 0, fee, 0)
+    done = report(book, choice, fresh(PENNY, 7), usage, [("units", 100), ("money", 7)])
+    assert figures(done) == (usage, 0, 0, fee, 0)
     assert book.available("money") == 7 - fee
 
 
 def test_a_segment_that_was_charged_more_is_never_lowered() -> None:
     book, choice = purse(money(100))
-    assert debit(book, choice, Priced(TENS, 1, 500, 0), 1) == Debited(0, 2, 500, 0, 0)
+    assert figures(debit(book, choice, begun(TENS, 1, 500), 1)) == (0, 2, 500, 0, 0)
     assert book.available("money") == 100
 
 
 def test_an_own_hold_pays_though_the_value_fell_below_what_is_held() -> None:
     book, choice = purse(money(50, "m1", held=100), money(1_000, "m2"))
-    done = debit(book, choice, fresh(PENNY), 10, [("m1", 100)], 10)
+    done = report(book, choice, fresh(PENNY), 10, [("m1", 100)])
     assert done.overdraft_nanos == 0
-    assert [balance.value for balance in book.close()[0]] == [-50, 1_000]
+    assert [balance.value for balance in book.close()[0].account.balances] == [-50, 1_000]
 
 
 def test_a_debt_is_owed_on_the_last_money_balance_or_a_new_default_one() -> None:
     book, choice = purse(money(5, "m1"), money(6, "m2"))
     assert debit(book, choice, fresh(PENNY), 2).overdraft_nanos == 9
-    assert [balance.value for balance in book.close()[0]] == [0, -9]
+    assert [balance.value for balance in book.close()[0].account.balances] == [0, -9]
     book, choice = purse(units(1))
-    assert debit(book, choice, fresh(PENNY), 3) == Debited(1, 2, 20, 0, 20)
-    assert [(balance.id, balance.value) for balance in book.close()[0]] == [("units", 0), (DEFAULT_BALANCE, -20)]
+    assert figures(debit(book, choice, fresh(PENNY), 3)) == (1, 2, 20, 0, 20)
+    assert [(balance.id, balance.value) for balance in book.close()[0].account.balances] == [
+        ("units", 0),
+        (DEFAULT_BALANCE, -20),
+    ]
 
 
 def test_a_release_gives_everything_back() -> None:
     book, choice = purse(units(60), money(400))
     release(book, reserve(book, choice, fresh(PENNY), 100).holds)
-    assert book.close()[1] == ()
+    assert book.close()[0].postings == ()
 
 
 @st.composite
@@ -206,7 +228,7 @@ def purses(draw: st.DrawFn) -> list[Balance]:
 
 
 STANDINGS = st.builds(
-    lambda rate, priced, fee: Priced(rate, priced, price(rate, priced), fee),
+    lambda rate, priced, fee: begun(rate, priced, price(rate, priced), fee),
     st.builds(Rate, st.just("r"), st.just(Measure.OCTETS), st.integers(0, 30), st.integers(1, 20), st.integers(1, 30)),
     st.integers(0, 100),
     st.sampled_from([0, 0, 1, 250]),
@@ -216,7 +238,7 @@ STANDINGS = st.builds(
 @pytest.mark.conformance("B41")
 @given(purses(), STANDINGS, st.integers(1, 600), st.sampled_from([1, 10]), st.integers(0, 600))
 def test_a_grant_can_always_be_used_up_without_a_debt(
-    balances: list[Balance], standing: Priced, wanted: int, granularity: int, usage: int
+    balances: list[Balance], standing: State, wanted: int, granularity: int, usage: int
 ) -> None:
     book, choice = purse(*balances)
     held = reserve(book, choice, standing, wanted, granularity)
@@ -225,36 +247,40 @@ def test_a_grant_can_always_be_used_up_without_a_debt(
     assert 0 <= held.amount <= wanted
     assert held.amount == wanted or held.amount % granularity == 0
     assert (held.short == "") == (held.amount == wanted)
-    assert held.amount == of_units + held.priced
     for balance_id, amount in held.holds:
         assert amount > 0
         assert book.available(balance_id) >= 0
     if not held.amount:
         assert held.holds == ()
         return
-    assert of_money == price(standing.rate, standing.priced + held.priced) - standing.charged_nanos + standing.fee_nanos
-    done = debit(book, choice, standing, min(usage, held.amount), held.holds, held.priced)
+    meter = standing.meters[0]
+    priced = meter.priced + held.amount - of_units
+    assert of_money == price(meter.rate, priced) - meter.charged_nanos + standing.fee_nanos
+    done = report(book, choice, standing, min(usage, held.amount), held.holds)
     assert done.overdraft_nanos == 0
     assert done.by_units == min(usage, of_units)
-    after = {balance.id: balance for balance in book.close()[0]}
+    after = {balance.id: balance for balance in book.close()[0].account.balances}
     assert all(after[balance.id].held == balance.held for balance in balances)
     spent = sum(balance.value - after[balance.id].value for balance in balances if balance.kind is Kind.MONETARY)
-    assert spent == done.charged_nanos - standing.charged_nanos + done.fee_nanos
+    assert spent == done.cost_nanos
 
 
 @given(purses(), STANDINGS, st.integers(0, 2_000))
-def test_what_was_delivered_is_always_debited_whole(balances: list[Balance], standing: Priced, usage: int) -> None:
+def test_what_was_delivered_is_always_debited_whole(balances: list[Balance], standing: State, usage: int) -> None:
     book, choice = purse(*balances)
     done = debit(book, choice, standing, usage)
     available = sum(max(0, balance.available) for balance in balances if balance.kind is not Kind.MONETARY)
     assert done.by_units == min(usage, available)
-    assert done.priced == standing.priced + usage - done.by_units
-    assert done.charged_nanos == price(standing.rate, done.priced)
-    due = done.charged_nanos - standing.charged_nanos + done.fee_nanos
+    meter, after_meter = standing.meters[0], done.state.meters[0]
+    assert after_meter.priced == meter.priced + usage - done.by_units
+    assert after_meter.charged_nanos == price(meter.rate, after_meter.priced)
+    due = done.cost_nanos
+    assert due == after_meter.charged_nanos - meter.charged_nanos + done.fee_nanos
     credit = sum(max(0, balance.available) for balance in balances if balance.kind is Kind.MONETARY)
     assert done.overdraft_nanos == max(0, due - credit)
-    after, postings = book.close()
-    kinds = {balance.id: balance.kind for balance in after}
+    closed = book.close()[0]
+    postings = closed.postings
+    kinds = {balance.id: balance.kind for balance in closed.account.balances}
     assert -sum(p.value for p in postings if kinds[p.balance_id] is Kind.MONETARY) == due
     assert -sum(p.value for p in postings if kinds[p.balance_id] is not Kind.MONETARY) == done.by_units
     assert all(p.held == 0 for p in postings)

@@ -203,13 +203,13 @@ def test_credit_held_by_others_alone_is_refused_not_redirected() -> None:
     assert (answer.result, answer.groups[0].final_unit) == (4012, None)
 
 
-def test_holds_of_an_expired_balance_pay_and_nothing_more_of_it_does() -> None:
+def test_usage_before_the_expiry_of_a_balance_is_paid_by_it_though_it_is_reported_later() -> None:
     world = World(money(AUD, "old", expires_at_ns=END_NS, weight=1), money(AUD))
     world.send(request(INITIAL, 0, group(100, octets(2 * MIB))))
     assert world.balance("old").held == 2 * AUD // 100
     world.now_ns = END_NS
     world.send(request(UPDATE, 1, group(100, octets(MIB), [octets(5 * MIB)])))
-    assert (AUD - world.balance("old").value, AUD - world.balance().value) == (2 * AUD // 100, 3 * AUD // 100)
+    assert (AUD - world.balance("old").value, AUD - world.balance().value) == (5 * AUD // 100, 0)
     assert (world.balance("old").held, world.balance().held) == (0, AUD // 100)
 
 
