@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from ocs.balances.account import Balance
@@ -113,32 +113,34 @@ def debit(
     cost_nanos = overdraft_nanos = fee_nanos = by_units = 0
     if usage and state.fee_nanos:
         fee_nanos = cost_nanos = state.fee_nanos
-        overdraft_nanos = _pay(book, choice.money, own, taken, fee_nanos)
+        overdraft_nanos = _pay(book, choice, state, own, taken, fee_nanos)
         state = state.without_fee()
         if steps is not None:
             debtor = book.debtor(choice.money) if overdraft_nanos else ""
             steps += _fee_steps(taken, fee_nanos, overdraft_nanos, debtor)
-    rest = usage
-    for choice_now, budget in _payers(book, choice, own) if not state.meters[0].rate.free else ():
-        covered = cover(state, choice_now, budget, rest, delivered=True, steps=steps)
+    rest, short = usage, ""
+    for choice_now, budget in _payers(book, choice, state, own) if not state.meters[0].rate.free else ():
+        covered = cover(state, choice_now, budget, rest, delivered=True, partly=choice_now is not choice, steps=steps)
         _debit_all(book, covered, own, taken)
         state, rest = covered.state, rest - covered.usage
         cost_nanos += covered.nanos
         by_units += covered.by_units
+        short = covered.short
         if not rest:
             break
     if rest:
         due_nanos, state = owed(state, rest)
-        part: tuple[tuple[str, int], ...] = ()
-        if due_nanos:
-            debtor = book.debtor(choice.money)
-            book.debit(debtor, due_nanos)
-            taken[debtor] = taken.get(debtor, 0) + due_nanos
-            part = ((debtor, due_nanos),)
+        before = dict(taken)
+        # What did not suffice for a whole increment pays for a part of it; what a blocker keeps back does not.
+        if short == "blocked":
+            debt_nanos = _owe(book, choice, taken, due_nanos)
+        else:
+            debt_nanos = _pay(book, choice, state, own, taken, due_nanos)
         cost_nanos += due_nanos
-        overdraft_nanos += due_nanos
+        overdraft_nanos += debt_nanos
         if steps is not None:
-            steps.append(Step("overdraft", rest, part, due_nanos, state.meters[0]))
+            part = tuple((name, amount - before.get(name, 0)) for name, amount in taken.items())
+            steps.append(Step("overdraft", rest, tuple(one for one in part if one[1]), due_nanos, state.meters[0]))
     return Debited(by_units, cost_nanos, fee_nanos, overdraft_nanos, state, taken)
 
 
@@ -166,27 +168,34 @@ def release(book: Book, holds: Iterable[tuple[str, int]]) -> None:
         book.release(balance_id, amount)
 
 
-def _payers(book: Book, choice: Choice, own: dict[str, int]) -> Iterator[tuple[Choice, Budget]]:
-    """Who pays for what was delivered: all balances in their order, then what is left of the own holds.
+def _payers(book: Book, choice: Choice, state: State, own: dict[str, int]) -> Iterator[tuple[Choice, Budget]]:
+    """Who pays for what was delivered: the own holds, then what is available, each in the order of use.
 
-    A hold is good for its amount whatever became of its balance since: other holds and debts may exceed what it has,
-    it may have expired (it is used first, then), or stand behind a blocker that was not there before.
+    A hold is good for its amount whatever became of its balance since: other holds and debts may exceed what it has, or
+    it may have expired, and is used first then.
     """
-    available = budget_of(book)
-    if not own:
-        yield choice, available
-        return
-    known = {balance.id for balances in choice for balance in balances}
-    held = _of_kinds([book.balance(balance_id) for balance_id in own if balance_id not in known])
-    usual = Choice(held.units + choice.units, held.money + choice.money)
-    yield usual, lambda balance: max(available(balance) if balance.id in known else 0, own.get(balance.id, 0))
-    yield _of_kinds([book.balance(balance_id) for balance_id in own]), lambda balance: own[balance.id]
+    if any(own.values()):
+        yield _held(book, choice, state, own), lambda balance: own.get(balance.id, 0)
+    yield choice, budget_of(book)
 
 
-def _of_kinds(balances: Sequence[Balance]) -> Choice:
+def _held(book: Book, choice: Choice, state: State, own: dict[str, int]) -> Choice:
+    """The balances of the own holds, and those of which nothing may be held, but that count all the same.
+
+    These are unit balances that have paid for more than was used; and, where money has prices of its own, all of it,
+    since what is paid together goes by the order.
+    """
+    names = {balance_id for balance_id, amount in own.items() if amount}
+    outside = names.difference([balance.id for balances in choice for balance in balances])
+    gone = [book.balance(balance_id) for balance_id in own if balance_id in outside]
+    begun = {sliced.balance_id for sliced in state.sliced}
+    units = [balance for balance in choice.units if balance.id in names or balance.id in begun]
+    money = [
+        balance for balance in choice.money if balance.id in names or (state.subject_rates and not balance.blocker)
+    ]
     return Choice(
-        tuple([balance for balance in balances if balance.kind is not Kind.MONETARY]),
-        tuple([balance for balance in balances if balance.kind is Kind.MONETARY]),
+        tuple([balance for balance in gone if balance.kind is not Kind.MONETARY] + units),
+        tuple([balance for balance in gone if balance.kind is Kind.MONETARY] + money),
     )
 
 
@@ -198,8 +207,8 @@ def _debit_all(book: Book, covered: Covered, own: dict[str, int], taken: dict[st
             own[balance_id] = max(0, own[balance_id] - amount)
 
 
-def _pay(book: Book, money: Sequence[Balance], own: dict[str, int], taken: dict[str, int], nanos: int) -> int:
-    """Debit a fee from own holds, then from what is available, then as an overdraft; returns the overdraft."""
+def _pay(book: Book, choice: Choice, state: State, own: dict[str, int], taken: dict[str, int], nanos: int) -> int:
+    """Debit money from own holds, then from what is available, then as an overdraft; returns the overdraft."""
 
     def take(balance: Balance, budget: int) -> None:
         nonlocal nanos
@@ -210,11 +219,16 @@ def _pay(book: Book, money: Sequence[Balance], own: dict[str, int], taken: dict[
             own[balance.id] = max(0, own.get(balance.id, 0) - part)
             nanos -= part
 
-    for choice, budget in _payers(book, Choice((), tuple(money)), own):
-        for balance in choice.money:
+    for payers, budget in _payers(book, choice, state, own):
+        for balance in payers.money:
             take(balance, max(0, budget(balance)))
+    return _owe(book, choice, taken, nanos)
+
+
+def _owe(book: Book, choice: Choice, taken: dict[str, int], nanos: int) -> int:
+    """Debit an overdraft."""
     if nanos:
-        debtor = book.debtor(money)
+        debtor = book.debtor(choice.money)
         book.debit(debtor, nanos)
         taken[debtor] = taken.get(debtor, 0) + nanos
     return nanos
