@@ -158,8 +158,8 @@ RATES = [
     rate(
         "{price: 0.22 AUD/min, increment: 1s, ¦prize: 2}",
         ".prize",
-        '"prize" is not known here, expected one of price, increment, connect_fee, fee_per, rounding, tiers, '
-        "max_cost, max_cost_strategy, free, when or weight, did you mean price?",
+        '"prize" is not known here, expected one of when, weight, price, increment, connect_fee, fee_per, '
+        "rounding, tiers, max_cost, max_cost_strategy or free, did you mean price?",
     ),
 ]
 

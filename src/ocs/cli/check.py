@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +11,7 @@ import typer
 
 from ocs.cli.options import Json
 from ocs.cli.output import FINE, PROBLEM, USAGE, fail, print_json
+from ocs.cli.progress import reading
 
 if TYPE_CHECKING:
     from ocs.config.diagnostics import Diagnostic
@@ -40,7 +42,8 @@ def check(
 
     if not folder.is_dir():
         fail(f"{folder} is not a folder", USAGE)
-    settings, diagnostics = load(folder)
+    with reading() as progress:
+        settings, diagnostics = load(folder, progress)
     tried = run_tests(settings) if settings is not None and tests else []
     _PRINTERS[Form.JSON if json else form](diagnostics, settings is not None, tried)
     fine = settings is not None and not any(test.failures for test in tried)
@@ -61,9 +64,9 @@ def _print_text(diagnostics: list[Diagnostic], usable: bool, tried: list[Tried])
             width = max(len(step) for step, _ in told)
             for step, text in told:
                 print(f"    {step:<{width}}  {text}")
-    errors = sum(diagnostic.severity.value == "error" for diagnostic in diagnostics)
-    warnings = len(diagnostics) - errors
-    found = f"{errors} errors, {warnings} warnings" if diagnostics else "no problems"
+    of = Counter(diagnostic.severity.value for diagnostic in diagnostics)
+    found = f"{of['error']} errors, {of['warning']} warnings" if of else "no problems"
+    found += f", {of['notice']} notes" if of["notice"] else ""
     failed = any(test.failures for test in tried)
     print(f"{('failed' if failed else 'fine') if usable else 'not usable'}: {found}{_counted(tried)}")
 

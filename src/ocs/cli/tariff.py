@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from ocs.cli import tariff_import
+from ocs.cli import tariff_diff, tariff_fmt, tariff_import
 
 app = typer.Typer(no_args_is_help=True, help="Work on tariffs.")
 
@@ -14,4 +14,6 @@ def tariff() -> None:
     """Work on tariffs."""
 
 
+app.command("fmt")(tariff_fmt.fmt)
+app.command("diff")(tariff_diff.diff)
 app.command("import")(tariff_import.import_tariff)

@@ -72,6 +72,11 @@ def json_schema(name: str) -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": name} | _SCHEMAS[name].json()
 
 
+def schema_of(file_name: str) -> Record[Any]:
+    """The table of keys of a file of a configuration folder."""
+    return _SCHEMAS[{SERVER_NAME: "server", SUBSCRIBERS_NAME: "subscribers"}.get(file_name, "tariff")]
+
+
 def _file(path: Path, schema: Record[T], problems: Problems) -> T | None:
     node = read(path, problems)
     return None if node is None else schema.read(node, Place(str(path), node.line, node.column), problems)

@@ -62,6 +62,8 @@ TIER = Record(
 RATE = Record(
     RawRate,
     {
+        "when": Field(ID, "the timing that it holds at; always where absent"),
+        "weight": Field(integer(-WEIGHT_MAX, WEIGHT_MAX), "of several that hold, the heaviest counts"),
         "price": Field(PRICE, "what a unit costs: 0.22 AUD/min, 0.01 AUD/MiB, 0.05 AUD (per event)"),
         "increment": Field(QUANTITY, "usage is rounded up to a multiple of this: 1s, 1 KiB"),
         "connect_fee": Field(MONEY, "charged with the first usage"),
@@ -78,7 +80,5 @@ RATE = Record(
             "disconnect",
         ),
         "free": Field(Switch(), "true where the usage costs nothing"),
-        "when": Field(ID, "the timing that it holds at; always where absent"),
-        "weight": Field(integer(-WEIGHT_MAX, WEIGHT_MAX), "of several that hold, the heaviest counts"),
     },
 )

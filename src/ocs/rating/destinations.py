@@ -45,6 +45,12 @@ class PrefixTable(Generic[T]):
         if self._default is not None:
             yield "", self._default
 
+    def items(self) -> Iterator[tuple[str, T]]:
+        """All (prefix, entry), what `*any` means under ""."""
+        yield from self._by_prefix.items()
+        if self._default is not None:
+            yield "", self._default
+
     def __len__(self) -> int:
         return len(self._by_prefix)
 
