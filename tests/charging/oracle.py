@@ -268,8 +268,7 @@ class _Settling:
             meter.use(self.position, rest, due)
             self.spent += due
             self.position += rest
-            self.nanos += due
-            self.owe(due)
+            self.pay(self.payers.money, due)
 
     def fee(self, rate: Rate, usage: int) -> None:
         if usage and not self.position:

@@ -227,6 +227,7 @@ def cover(
     else:
         by_units = usage - walk.rest
         _cover_by_money(walk, state)
+        _cover_by_nobody(walk)
     after = State(
         tuple(walk.meters.values()),
         tuple(walk.sliced.values()),
@@ -357,7 +358,7 @@ def _take_rounded(walk: _Walk, sliced: Sliced) -> None:
 
 
 def _cover_by_money(walk: _Walk, state: State) -> None:
-    """Let the money balances pay, neighbours of one price together; what costs nothing needs none.
+    """Let the money balances pay, neighbours of one price together.
 
     An empty balance goes on where an increment is begun, but begins none.
     """
@@ -371,6 +372,10 @@ def _cover_by_money(walk: _Walk, state: State) -> None:
                 _charge(walk, meter, walk.rest, payers)
         if walk.steps is not None:
             walk.note("money")
+
+
+def _cover_by_nobody(walk: _Walk) -> None:
+    """What costs nothing needs nobody to pay for it."""
     if walk.rest:
         _charge(walk, _meter(walk, "", walk.meters[""].rate), walk.rest, ())
         if walk.steps is not None:

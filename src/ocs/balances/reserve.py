@@ -100,12 +100,14 @@ def debit(
     state: State,
     usage: int,
     own: dict[str, int] | None = None,
+    granted: int | None = None,
     steps: list[Step] | None = None,
 ) -> Debited:
     """Debit `usage` base units that were delivered: from the own holds, then from what is available, then overdraft.
 
     own: what the group held on each balance, in the order of use, already given back; what is taken of it is taken off
-    the dict, too. The connect fee is charged with the first usage above 0.
+    the dict, too. granted: base units it was held for, None = all; what is beyond is paid as if nothing was held.
+    The connect fee is charged with the first usage above 0.
     steps: for explanations, takes what each balance did.
     """
     own = {} if own is None else own
@@ -120,7 +122,8 @@ def debit(
             steps += _fee_steps(taken, fee_nanos, overdraft_nanos, debtor)
     rest, short = usage, ""
     for choice_now, budget in _payers(book, choice, state, own) if not state.meters[0].rate.free else ():
-        covered = cover(state, choice_now, budget, rest, delivered=True, partly=choice_now is not choice, steps=steps)
+        part = rest if choice_now is choice or granted is None else min(rest, granted)
+        covered = cover(state, choice_now, budget, part, delivered=True, steps=steps)
         _debit_all(book, covered, own, taken)
         state, rest = covered.state, rest - covered.usage
         cost_nanos += covered.nanos
@@ -139,8 +142,9 @@ def debit(
         cost_nanos += due_nanos
         overdraft_nanos += debt_nanos
         if steps is not None:
-            part = tuple((name, amount - before.get(name, 0)) for name, amount in taken.items())
-            steps.append(Step("overdraft", rest, tuple(one for one in part if one[1]), due_nanos, state.meters[0]))
+            paid = [(name, amount - before.get(name, 0)) for name, amount in taken.items()]
+            parts = tuple([(name, amount) for name, amount in paid if amount])
+            steps.append(Step("overdraft", rest, parts, due_nanos, state.meters[0]))
     return Debited(by_units, cost_nanos, fee_nanos, overdraft_nanos, state, taken)
 
 

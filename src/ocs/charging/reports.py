@@ -71,6 +71,7 @@ class _Report:
         self.fee_charged = fee_charged
         self.session_fee = False
         self.own = {hold.balance_id: hold.amount for hold in group.holds}
+        self.granted = group.granted
         self.cost_nanos = 0
         self.overdraft_nanos = 0
         self.taken: dict[str, int] = {}
@@ -114,7 +115,8 @@ class _Report:
         choice = self.payer.choice(segment.rate, group.measure, at_ns)
         state = self.payer.state(group, segment, choice, at_ns, fee_charged=self.fee_charged)
         steps: list[Step] | None = None if self.watch is None else []
-        done = debit(self.payer.book, choice, state, amount, self.own, steps)
+        done = debit(self.payer.book, choice, state, amount, self.own, self.granted, steps)
+        self.granted = max(0, self.granted - amount)
         if self.watch is not None:
             self.watch(Seen(at_ns, amount, group, choice, state, tuple(steps or ()), done))
         if done.fee_nanos and not segment.rate.fee_per_group:
