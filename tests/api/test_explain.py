@@ -4,14 +4,22 @@ import json
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from ocs.balances.account import Balance
+from ocs.api.explain_text import lines
+from ocs.api.explain_view import explanation_view
+from ocs.balances.account import Account, Balance
 from ocs.balances.journal import Entry, Posting
+from ocs.charging.explain import explain
+from ocs.charging.explained import Asked
 from ocs.charging.outcome import AccountWrite, Outcome
 from ocs.rating.tariff import SharedGroup
-from ocs.rating.units import Kind
+from ocs.rating.units import NS_PER_S, Kind, Measure
+from ocs.units import parse_decimal
 from tests.api.server import NOW_NS, SETTINGS, Server, cdr, money
-from tests.charging.world import AUD, MIB, POLICIES, tariff
+from tests.charging.sheets import payers, sheets, tariff_of
+from tests.charging.world import AUD, MIB, MOBILE, POLICIES, tariff
 
 AT = "2026-11-21T20:05:00Z"
 
@@ -179,3 +187,19 @@ async def test_every_value_of_an_explanation_is_json(server):
     found = await explained(server, service="sms", account="demo", to="112", usage="2")
     assert found["free_for_everybody"] == {"destination": "*emergency", "prefix": "112"}
     assert json.loads(json.dumps(found)) == found
+
+
+@settings(max_examples=60)
+@given(
+    data=st.data(), usage=st.integers(1, 3 * 3_600), owned=payers(Kind.VOICE, rich=False), called=st.sampled_from("67")
+)
+def test_any_explanation_can_be_shown(data, usage, owned, called):
+    sold = tariff_of(data.draw(sheets(Measure.TIME, NOW_NS, ("6",))), "voice", {"special": MOBILE})
+    asked = Asked(POLICIES["voice"], called, usage * NS_PER_S, Measure.TIME, NOW_NS)
+    made = explain(asked, Account("demo", 1, "AUD", "standard", balances=tuple(owned)), sold)
+    shown = json.loads(json.dumps(explanation_view(made)))
+    assert [(each["step"], each["text"]) for each in shown["steps"]] == lines(made)
+    amounts = [parse_decimal(each["amount"]) if each["unit"] == "AUD" else each["amount"] for each in shown["paid"]]
+    assert amounts == [amount for _, amount in made.taken]
+    assert parse_decimal(shown["cost"]) == made.cost_nanos
+    assert sum(step == "balance" for step, _ in lines(made)) == sum(len(part.balances) for part in made.parts)
