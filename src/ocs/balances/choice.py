@@ -51,6 +51,11 @@ def ref(owner: str, balance_id: str) -> str:
     return owner + OWNER_SEPARATOR + balance_id
 
 
+def owner_of(name: str) -> str:
+    """The account in such a name, "" for a balance of one's own."""
+    return name.rpartition(OWNER_SEPARATOR)[0]
+
+
 def look(account: Account, event: Event, tariff: Tariff) -> list[Looked]:
     """Every balance of the account, those that may pay first and in the order of use.
 

@@ -8,11 +8,12 @@ decide on the same account at once, the later one is decided again on what the f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from ocs.balances.account import Account
+from ocs.balances.choice import owner_of, shared_with
 from ocs.charging import events, fees, house, life
 from ocs.charging.grants import grant
 from ocs.charging.groups import RESULT_OF_REASON, refuse
@@ -42,34 +43,57 @@ def decide(
     tariff: Tariff,
     policy: ServicePolicy,
     now_ns: int,
-    others: Sequence[Account] = (),
+    others: Sequence[Account] | None = None,
 ) -> Outcome:
     """Decide on one request.
 
     account: None where no identity of the request is known; session: the one of `request.session_key`, None if there
     is none. An emergency or free call comes with the house account, or None before its first entry.
-    others: the accounts that share balances with it (`choice.shared_with`).
+    others: the accounts that share balances with it, None where they were not looked up: the outcome may say then that
+        it needs them.
     """
     if account is None:
         if not house.is_house_call(request, tariff):
             return Outcome(answer=ChargingAnswer(Result.USER_UNKNOWN, why="unknown_account"))
         account = house.new_house_account(tariff)
-    if session is not None:
-        seen = recall(session, request.type, request.number)
-        if seen is not None:
-            return Outcome(repeat=seen.content or b"", notes=("repeat",))
-        if not room_for(session, request.type, request.number):
-            return _refused(Result.UNABLE_TO_COMPLY, "number_gaps")
-    work = Work(account, session, request, tariff, policy, now_ns, others)
+    remembered = None if session is None else _remembered(session, request)
+    if remembered is not None:
+        return remembered
+    if others is None and (needed := _needed(account, session, tariff, now_ns)):
+        return Outcome(needs=needed)
+    work = Work(account, session, request, tariff, policy, now_ns, others or ())
+    return _procedure(session, request)(work)
+
+
+def _remembered(session: Session, request: ChargingRequest) -> Outcome | None:
+    """The outcome of a request that was processed before; of one that can no longer be noted; None for all others."""
+    seen = recall(session, request.type, request.number)
+    if seen is not None:
+        return Outcome(repeat=seen.content or b"", notes=("repeat",))
+    if not room_for(session, request.type, request.number):
+        return _refused(Result.UNABLE_TO_COMPLY, "number_gaps")
+    return None
+
+
+def _procedure(session: Session | None, request: ChargingRequest) -> Callable[[Work], Outcome]:
+    """What is done with a request, by its type and the state of its session."""
     if request.type is RequestType.EVENT:
-        return events.decide_event(work)
+        return events.decide_event
     if request.type is RequestType.INITIAL:
-        return _initial(work)
+        return _initial
     if session is None or session.state in (SessionState.UNKNOWN, SessionState.REFUSED):
-        return _unknown(work)
+        return _unknown
     if not session.is_open:
-        return _late(work)
-    return _update(work) if request.type is RequestType.UPDATE else _termination(work)
+        return _late
+    return _update if request.type is RequestType.UPDATE else _termination
+
+
+def _needed(account: Account, session: Session | None, tariff: Tariff, now_ns: int) -> tuple[str, ...]:
+    """Ids of the accounts that share balances with this one, or on whose balances the session holds something."""
+    sharing = shared_with(account, tariff.at(now_ns))
+    groups = () if session is None else session.groups
+    held = {owner_of(hold.balance_id) for group in groups for hold in group.holds}
+    return tuple(sorted(held.union(sharing) - {""})) if sharing or held else ()
 
 
 def _refused(result: Result, why: str, *notes: str) -> Outcome:
@@ -231,7 +255,7 @@ def expire(
     policy: ServicePolicy,
     tariff: Tariff,
     now_ns: int,
-    others: Sequence[Account] = (),
+    others: Sequence[Account] | None = None,
 ) -> Outcome:
     """Supervision: release the holds whose time is over, and close a session that was not heard of for too long.
 
@@ -239,7 +263,9 @@ def expire(
     """
     if not session.is_open or session.due_at_ns > now_ns:
         return Outcome()
-    work = Work.of_session(account, session, tariff, policy, now_ns, others)
+    if others is None and (needed := _needed(account, session, tariff, now_ns)):
+        return Outcome(needs=needed)
+    work = Work.of_session(account, session, tariff, policy, now_ns, others or ())
     for key, group in list(work.groups.items()):
         if group.hold_until_ns and group.hold_until_ns <= now_ns:
             work.release(key)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from ocs.balances.account import Account
@@ -27,11 +27,13 @@ class Timers:
         self._settings = settings
         self._dispatcher = dispatcher
 
-    def expire(self, account: Account, session: Session, now_ns: int) -> Outcome:
+    def expire(
+        self, account: Account, session: Session, now_ns: int, others: Sequence[Account] | None = None
+    ) -> Outcome:
         """The supervision of one session whose time has come."""
         settings = self._settings()
         policy = settings.services.get(session.service, _GONE)
-        return engine.expire(account, session, policy, settings.tariff, now_ns)
+        return engine.expire(account, session, policy, settings.tariff, now_ns, others)
 
     async def charge_spooled(self, spooled: Spooled) -> bytes:
         """Charge an emergency request that was answered without the store, as of then; its answer stays what it was."""

@@ -26,7 +26,7 @@ _DAY: Final = timedelta(days=1)
 class Timing(msgspec.Struct, frozen=True):
     """A set of times.
 
-    years, months (1-12), month_days (1-31, -1 = the last of the month), week_days (1 = Monday to 7 = Sunday): none = all.
+    years, months (1-12), month_days (1-31, -1 = the last one), week_days (1 = Monday to 7 = Sunday): none = all.
     start_s, end_s: seconds of the day, from `start_s` up to before `end_s`; an end at or before the start is on the
     next day, so 0 and 86400 is the whole day.
     zone: whose clock it is; made where the configuration is read.

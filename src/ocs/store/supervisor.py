@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Protocol
 
 import structlog
 
@@ -25,8 +25,16 @@ _log = structlog.get_logger()
 PERIOD_S: Final = 1.0
 BACKOFF_MAX_S: Final = 30.0
 
-Expire = Callable[[Account, Session, int], Outcome]
-"""What becomes of a session at a time (Unix nanoseconds); an Outcome without writes: nothing yet. Pure."""
+
+class Expire(Protocol):
+    """What becomes of a session at a time (Unix nanoseconds); an Outcome without writes: nothing yet. Pure.
+
+    others: accounts that an earlier outcome said it needs.
+    """
+
+    def __call__(
+        self, account: Account, session: Session, now_ns: int, others: Sequence[Account] | None = None, /
+    ) -> Outcome: ...
 
 
 class Supervisor:
@@ -105,10 +113,14 @@ class Supervisor:
         due = await self._store.due(now_ns, SUPERVISED_PER_ROUND_MAX + len(self._broken))
         wanted = [session for session in due if session not in self._broken]
 
-        def decide(account: Account | None, session: Session | None) -> Outcome:
+        def decide(
+            account: Account | None, session: Session | None, others: Sequence[Account] | None = None
+        ) -> Outcome:
             if account is None or session is None:  # gone since it was listed
                 return Outcome()
-            return self._expire(account, session, now_ns)
+            if others is None:
+                return self._expire(account, session, now_ns)
+            return self._expire(account, session, now_ns, others)
 
         runs = (self._dispatcher.run(one.account_id, one.session_key, decide) for one in wanted)
         results = await asyncio.gather(*runs, return_exceptions=True)

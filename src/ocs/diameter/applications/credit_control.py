@@ -173,7 +173,7 @@ class Exchange:
         self.outcome: Outcome | None = None
         self.answer: ChargingAnswer | None = None
 
-    def decide(self, account: Any, session: Session | None) -> Outcome:
+    def decide(self, account: Any, session: Session | None, others: Any = None) -> Outcome:
         """The decision of charging, on whatever state it is asked for.
 
         A session stays with the service that it was opened for, whatever later requests name.
@@ -181,7 +181,9 @@ class Exchange:
         policy = self.policy
         if session is not None and self.request.type in (RequestType.UPDATE, RequestType.TERMINATION):
             policy = self.setup.settings.services.get(session.service, policy)
-        self.outcome = engine.decide(account, session, self.request, self.setup.settings.tariff, policy, self.now_ns)
+        self.outcome = engine.decide(
+            account, session, self.request, self.setup.settings.tariff, policy, self.now_ns, others
+        )
         return self.outcome
 
     def render(self, answer: ChargingAnswer) -> bytes:
