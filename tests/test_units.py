@@ -372,3 +372,44 @@ def test_no_text_makes_a_parser_fail_otherwise(text):
     for parse in parsers:
         with suppress(MalformedError):
             assert parse(text) is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "ratio"),
+    [
+        ("1/60", (1, 60)),
+        ("2 / 4", (1, 2)),
+        ("0.5", (1, 2)),
+        ("2", (2, 1)),
+        ("1.25", (5, 4)),
+        ("0.000000001", (1, 10**9)),
+        ("999999999999/1", (999_999_999_999, 1)),
+    ],
+)
+def test_ratios_are_exact_and_reduced(text, ratio):
+    assert units.parse_ratio(text) == ratio
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("", ""),
+        ("0", ""),
+        ("0.0", ""),
+        ("0/1", ""),
+        ("1/0", ""),
+        ("-1", "negative amounts make no sense here"),
+        ("1/", ""),
+        ("1.5/2", ""),
+        ("0,5", "use a dot for decimals: 0.5"),
+        (".5", "write the zero before the dot: 0.5"),
+        ("1e3", ""),
+        ("1000000000000/1", ""),
+        ("0.0000000001", ""),
+        ("\u0661/2", ""),
+    ],
+)
+def test_what_is_no_ratio_is_refused(text, hint):
+    with pytest.raises(MalformedError) as caught:
+        units.parse_ratio(text)
+    assert (caught.value.expected, caught.value.hint) == (units.RATIO_EXPECTED, hint)

@@ -2,15 +2,19 @@
 
 import random
 import re
+from contextlib import suppress
 
 import pytest
 
 from ocs.config.commented import meaning, parse
+from ocs.config.diagnostics import Problems
+from ocs.config.document import read
 from ocs.config.formatting import formatted
 from ocs.config.server_file import SERVER_FILE
 from ocs.config.subscribers_file import SUBSCRIBERS_FILE
 from ocs.config.tariff_file import TARIFF_FILE
-from tests.config.folder import FILES, SAMPLE, loaded
+from tests.config.folder import FILES, RICH, SAMPLE, loaded
+from tests.config.test_fuzz import spoiled
 
 SCHEMAS = {"server.yaml": SERVER_FILE, "subscribers.yaml": SUBSCRIBERS_FILE}
 
@@ -144,6 +148,23 @@ def test_texts_that_yaml_would_change_stay_as_written(value):
 
 def test_texts_of_several_lines_become_one_line():
     assert done('x:\n  a\n  b\ny: |\n  c\n  d\nz: "e\n\n  f"\n') == 'x: a b\ny: "c\\nd\\n"\nz: "e\\nf"\n'
+
+
+def test_values_that_are_missing_stay_missing():
+    assert done("x: {a: , b:   }\ny:\nz: [ ]\n") == "x: {a: , b: }\ny:\nz: []\n"
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_whatever_is_yaml_is_formatted_or_refused(seed, tmp_path):
+    rng = random.Random(seed)
+    name = rng.choice([each for each in sorted(RICH) if each.endswith(".yaml")])
+    text = spoiled(RICH[name], rng)
+    file = tmp_path / "x.yaml"
+    file.write_bytes(text.encode("utf-8", "surrogatepass"))
+    if read(file, Problems()) is None:
+        return
+    with suppress(ValueError):
+        done(text.removeprefix("\ufeff"), SCHEMAS.get(name, TARIFF_FILE))
 
 
 def test_with_anchors_the_order_stays():

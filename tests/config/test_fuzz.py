@@ -8,13 +8,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocs.config import Severity, load
-from tests.config.folder import FILES, SAMPLE, write
+from tests.config.folder import FILES, RICH, SAMPLE, write
 
 SAMPLES = {str(path.relative_to(SAMPLE)): path.read_text() for path in sorted(SAMPLE.rglob("*.yaml"))}
 WORDS = """
 * *any "*any" &x *x ! !!str | > { } [ ] , ' " : - # 0 044 20:00 NO null ~ 1e3 0x10 -1 ü price rating_groups: <<: AUD EUR
 """.split()
 PIECES = (
+    "mon-sun",
+    "20:00-06:00",
+    "when: peak",
+    "1/0",
+    "*zero1m",
+    "9999-12-31T23:59:59Z",
+    ",;",
     *WORDS,
     "\t",
     "\n",
@@ -68,7 +75,7 @@ def spoiled(text: str, rng: random.Random) -> str:
 @pytest.mark.parametrize("seed", range(300))
 def test_random_edits_give_diagnostics(tmp_path, seed):
     rng = random.Random(seed)
-    files = dict(rng.choice((SAMPLES, FILES)))
+    files = dict(rng.choice((SAMPLES, FILES, RICH)))
     for name in rng.sample(sorted(files), rng.randint(1, len(files))):
         files[name] = spoiled(files[name], rng)
     write(tmp_path, {name: text.encode("utf-8", "surrogatepass") for name, text in files.items()})
@@ -78,7 +85,7 @@ def test_random_edits_give_diagnostics(tmp_path, seed):
 @pytest.mark.parametrize("seed", range(60))
 def test_random_octets_give_diagnostics(tmp_path, seed):
     rng = random.Random(seed)
-    files: dict[str, bytes] = {name: text.encode() for name, text in FILES.items()}
+    files: dict[str, bytes] = {name: text.encode() for name, text in (FILES if seed % 2 else RICH).items()}
     name = rng.choice(sorted(files))
     octets = bytearray(files[name])
     for _ in range(rng.randint(1, 6)):
@@ -94,7 +101,11 @@ NODES = st.recursive(
         st.lists(inner, max_size=3)
         | st.dictionaries(
             st.sampled_from(
-                "identity realms services plans destinations accounts voice prefixes price free x *any".split()
+                (
+                    "identity realms services plans destinations accounts voice prefixes price free x *any timings "
+                    "time week_days years when weight tiers from deck profiles fallback plan shared_groups members "
+                    "valid_from"
+                ).split()
             ),
             inner,
             max_size=3,
@@ -106,7 +117,10 @@ NODES = st.recursive(
 
 @given(
     st.sampled_from(sorted(FILES)),
-    st.dictionaries(st.sampled_from("plans accounts services peers http".split()), NODES),
+    st.dictionaries(
+        st.sampled_from("plans accounts services peers http timings profiles shared_groups valid_from tests".split()),
+        NODES,
+    ),
 )
 @settings(max_examples=150)
 def test_any_tree_gives_diagnostics(tmp_path_factory, name, tree):

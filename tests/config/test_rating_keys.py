@@ -10,7 +10,7 @@ from ocs.rating.prices import Rate, Tier, price
 from ocs.rating.tariff import Activation, Found, NotFound, SharedGroup, find_rate
 from ocs.rating.timings import Timing
 from ocs.rating.units import NS_PER_S, Kind, Measure
-from tests.config.folder import FILES, SUBSCRIBERS, TARIFF, edited, sound
+from tests.config.folder import FILES, SUBSCRIBERS, TARIFF, edited, loaded, sound
 
 MINUTE = 60 * NS_PER_S
 SYDNEY = ZoneInfo("Australia/Sydney")
@@ -198,6 +198,16 @@ def test_shared_groups_arrive(tmp_path):
     }
 
 
+def test_a_plan_in_a_profile_need_not_sell_every_service(tmp_path):
+    plan = '  calls: {voice: {"*any": {free: true}}}\n'
+    profile = 'profiles: {p: {voice: {plan: calls}, "*any": {plan: standard}}}\n'
+    _, found = loaded(tmp_path, {**FILES, "tariffs/a.yaml": TARIFF + plan})
+    assert [each.message for each in found] == [
+        f'the plan "calls" does not sell the service "{service}"' for service in ("data", "sms")
+    ]
+    assert tariff_of(tmp_path, plan, profile).subjects["p"]["data"] == (Activation(0, "standard"),)
+
+
 # --- versions --------------------------------------------------------------------------------------------------------
 
 NEXT = """\
@@ -246,6 +256,12 @@ def test_versions_are_laid_over_one_another_in_the_order_of_time(tmp_path):
     assert mobile(last).rate.price_nanos == 330_000_000
     assert tariff.successor is not None
     assert set(tariff.successor.plans) == {"standard"}
+
+
+def test_a_file_of_an_unknown_time_is_left_out_of_all_versions(tmp_path):
+    settings, found = loaded(tmp_path, {**FILES, "tariffs/b.yaml": NEXT.replace("2027-01-01T00:00:00Z", "soon")})
+    assert settings is None
+    assert [(each.path, each.message) for each in found] == [("valid_from", '"soon" is not a point in time')]
 
 
 def test_a_version_that_was_folded_into_the_first_keeps_its_name(tmp_path):

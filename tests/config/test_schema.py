@@ -10,10 +10,17 @@ import pytest
 import yaml
 
 from ocs.config import json_schema
-from tests.config.folder import SAMPLE, SERVER, SUBSCRIBERS, lines, loaded, sound
+from tests.config.folder import RICH, SAMPLE, SERVER, SUBSCRIBERS, lines, loaded, sound
 
 MANUAL = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
 FILES = {"server": "server.yaml", "tariff": "tariffs/standard.yaml", "subscribers": "subscribers.yaml"}
+
+
+class TextTimes(yaml.SafeLoader):
+    """Reads points in time as texts, as YAML 1.2 does."""
+
+
+TextTimes.add_constructor("tag:yaml.org,2002:timestamp", yaml.SafeLoader.construct_yaml_str)
 
 
 def objects(schema: Any) -> Iterator[dict[str, Any]]:
@@ -35,7 +42,7 @@ def misfits(schema: dict[str, Any], value: Any, path: str = "") -> list[str]:
         return [] if [] in found else found[0]
     if "enum" in schema:
         return [] if value in schema["enum"] else [f"{path}: {value}"]
-    names = {dict: "object", list: "array", bool: "boolean", str: "string", int: "integer"}
+    names = {dict: "object", list: "array", bool: "boolean", str: "string", int: "integer", float: "number"}
     types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
     if names[type(value)] not in types:
         return [f"{path}: {names[type(value)]}"]
@@ -59,6 +66,28 @@ def test_the_sample_fits_the_json_schema(name):
     schema = json.loads(json.dumps(json_schema(name)))
     sample = yaml.safe_load((SAMPLE / FILES[name]).read_text())
     assert misfits(schema, sample) == []
+
+
+@pytest.mark.parametrize("name", ["tariffs/a.yaml", "tariffs/b.yaml", "subscribers.yaml"])
+def test_every_key_fits_the_json_schema(name, tmp_path):
+    settings, found = loaded(tmp_path, RICH)
+    assert settings is not None, lines(tmp_path, found)
+    schema = json_schema("subscribers" if "sub" in name else "tariff")
+    assert misfits(schema, yaml.load(RICH[name], Loader=TextTimes)) == []
+
+
+def test_the_rich_example_has_every_key(tmp_path):
+    written = set(re.findall(r"[\w-]+(?=:)", "".join(RICH.values())))
+    keys = {
+        key
+        for name in ("tariff", "subscribers")
+        for each in objects(json_schema(name))
+        for key in each.get("properties", ())
+    }
+    tests = {
+        key for each in objects(json_schema("tariff")["properties"]["tests"]) for key in each.get("properties", ())
+    }
+    assert keys - written - tests - {"imsi", "sip", "nai", "private", "status", "expires_at", "blocker"} == set()
 
 
 def test_the_json_schema_refuses_what_does_not_fit():

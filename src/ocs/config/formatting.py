@@ -166,7 +166,7 @@ def _inline(node: Leaf | Collection) -> str | None:
         inner = _inline(branch.value)
         if inner is None:
             return None
-        parts.append(f"{branch.key}: {inner}".rstrip() if node.mapping else inner)
+        parts.append(f"{branch.key}: {inner}" if node.mapping else inner)
     anchor = f"&{node.anchor} " if node.anchor else ""
     return anchor + ("{%s}" if node.mapping else "[%s]") % ", ".join(parts)
 

@@ -97,7 +97,7 @@ def _tariff(
     now_ns: int,
     problems: Problems,
 ) -> tuple[CompiledTariff, Known]:
-    readable = [file for file in files if file is not None]
+    readable = [file for file in files if file is not None and file.timed]
     services = None
     if server is not None and "services" in server.given:
         services = {name: entry.value.kind if entry.value else None for name, entry in server.services.items()}

@@ -68,8 +68,6 @@ class _Compiler:
             kind = self._kind(service, entry.place)
             if entry.value is not None:
                 services[service] = self._service_plan(f"{self.name}/{service}", entry.value, entry.place, kind)
-        for missing in sorted(set(self.known or ()) - set(sold)) if sold else ():
-            self.problems.warn(self.place, f'the plan "{self.name}" does not sell the service "{missing}"')
         return CompiledPlan(Plan(self.name, services), self.digests, tuple(self.tables))
 
     def _kind(self, service: str, place: Place) -> Kind | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from ocs.config.diagnostics import Problems, did_you_mean
 from ocs.config.schema import Entry, Located
@@ -41,15 +41,18 @@ class Profiles:
             self._check_begin(name, by_service, subjects)
         return subjects
 
+    def plan_ids(self) -> set[str]:
+        """Ids of the plans that some profile has."""
+        return {raw.plan for raw in self._all() if raw.plan}
+
     def falling_back(self) -> set[str]:
         """Ids of the plans that are never a subject's alone: every activation of one has fallbacks."""
-        alone: set[str] = set()
-        backed: set[str] = set()
+        return self.plan_ids() - {raw.plan for raw in self._all() if not raw.fallback}
+
+    def _all(self) -> Iterator[RawActivation]:
         for entry in self.raw.values():
             for service in (entry.value or {}).values():
-                for raw in service.value or ():
-                    (backed if raw.fallback else alone).add(raw.plan or "")
-        return backed - alone
+                yield from service.value or ()
 
     def _check_begin(self, name: str, by_service: Mapping[str, tuple[Activation, ...]], subjects: Subjects) -> None:
         """A subject whose first plan is still to come has no rate until then, unless `*any` stands in for it."""

@@ -6,7 +6,7 @@ hold or that nothing uses. Prefixes that cost what a shorter one costs are only 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final, TypeVar
 
 from ocs.config.calendar import Calendar
@@ -79,8 +79,8 @@ class _TableChecks:
             if texts[timings]:
                 said.setdefault((id(windows[0]), texts[timings]), []).append(prefix)
         self._say(
-            (self._source(prefixes[0]).rate, f"no rate on {text}{_listed(prefixes)}")
-            for (_, text), prefixes in said.items()
+            list(said.items()),
+            lambda found: (self._source(found[1][0]).rate, f"no rate on {found[0][1]}{_listed(found[1])}"),
         )
 
     def _timings(self, prefix: str) -> frozenset[Timing] | None:
@@ -121,24 +121,25 @@ class _TableChecks:
             places |= {id(windows[order[index]]): source.rate for index, source in enumerate(sources)}
             ties |= {(sources[first].rate, sources[second].rate): None for first, second in tied}
         hidden = "this rate never counts: others of more weight hold at all its times"
-        self._say((place, hidden) for window, place in places.items() if window not in counts)
-        self._say(
-            (second, f"at some times nothing but its place puts the rate in {first} before this one: weights would")
-            for first, second in ties
-        )
+        self._say([place for window, place in places.items() if window not in counts], lambda place: (place, hidden))
+        tie = "at some times nothing but its place puts the rate in {} before this one: weights would"
+        self._say(list(ties), lambda tied: (tied[1], tie.format(tied[0])))
 
     # --- prefixes that could be left out -----------------------------------------------------------------------------
 
     def redundant(self) -> None:
         """Prefixes that cost what the next shorter one costs."""
+        costs: dict[int, int] = {}
         meanings: dict[int, int] = {}
         known: dict[object, int] = {}
 
         def meaning(windows: Windows) -> Sequence[int]:
             for window in windows:
                 if id(window) not in meanings:
-                    costs = (_costs(window.rate), window.timing, window.weight)
-                    meanings[id(window)] = known.setdefault(costs, len(known))
+                    cost = costs.get(id(window.rate))
+                    if cost is None:
+                        cost = costs[id(window.rate)] = known.setdefault(_costs(window.rate), len(known))
+                    meanings[id(window)] = known.setdefault((cost, window.timing, window.weight), len(known))
             return [meanings[id(window)] for window in windows]
 
         found = []
@@ -158,13 +159,12 @@ class _TableChecks:
     def _source(self, prefix: str) -> Source:
         return self.table.sources[prefix][0]
 
-    def _say(self, found: Iterable[tuple[Place, str]]) -> None:
-        several = list(found)
-        for place, message in several[:PER_TABLE_MAX]:
-            self.problems.warn(place, message)
-        if len(several) > PER_TABLE_MAX:
-            place, _ = several[PER_TABLE_MAX]
-            more = len(several) - PER_TABLE_MAX
+    def _say(self, found: Sequence[T], words: Callable[[T], tuple[Place, str]]) -> None:
+        for one in found[:PER_TABLE_MAX]:
+            self.problems.warn(*words(one))
+        more = len(found) - PER_TABLE_MAX
+        if more > 0:
+            place, _ = words(found[PER_TABLE_MAX])
             self.problems.warn(place, f"the same from here on, {more} times more in {self.table.where}")
 
 

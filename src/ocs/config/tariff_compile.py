@@ -45,8 +45,10 @@ def compile_tariff(files: Sequence[RawTariff], setting: Setting, problems: Probl
     compiled: list[_Version] = []
     for sources in versions(files, problems):
         compiled.append(_Version(sources, setting, currency, compiled[-1] if compiled else None, problems))
+    calendar = calendar_from(datetime.fromtimestamp(setting.now_ns // NS_PER_S, UTC).year)
+    checked: set[tuple[int, bool]] = set()
     for version in compiled:
-        version.check(calendar_from(datetime.fromtimestamp(setting.now_ns // NS_PER_S, UTC).year), problems)
+        version.check(calendar, checked, problems)
     successor: Tariff | None = None
     if currency is not None:
         for version in reversed(compiled):
@@ -100,14 +102,27 @@ class _Version:
         self.subjects = profiles.compiled()
         profiles.check_fallbacks()
         self._falling_back = profiles.falling_back()
+        self._in_profiles = profiles.plan_ids()
         self.shared_groups = compile_shared_groups(sources.shared_groups, problems)
 
-    def check(self, calendar: Calendar, problems: Problems) -> None:
-        """What is left out and what never counts."""
+    def check(self, calendar: Calendar, checked: set[tuple[int, bool]], problems: Problems) -> None:
+        """What is left out and what never counts. checked: the tables that were, in versions before it."""
         check_timings(self.ground.clocks, calendar, problems)
+        self._check_services(problems)
         for name, compiled in self.plans.items():
+            falls_back = name in self._falling_back
             for table in compiled.tables:
-                check_table(table, calendar, problems, falls_back=name in self._falling_back)
+                if (id(table), falls_back) not in checked:
+                    checked.add((id(table), falls_back))
+                    check_table(table, calendar, problems, falls_back=falls_back)
+
+    def _check_services(self, problems: Problems) -> None:
+        """A plan that no profile speaks of is somebody's for all services."""
+        known = set(self.ground.setting.services or ())
+        for name, entry in self.sources.plans.items():
+            sold = entry.value.services if entry.value else {}
+            for missing in sorted(known - set(sold)) if sold and name not in self._in_profiles else ():
+                problems.warn(entry.place, f'the plan "{name}" does not sell the service "{missing}"')
 
     def tariff(self, currency: str, successor: Tariff | None) -> Tariff:
         """The version as the rating room knows it."""

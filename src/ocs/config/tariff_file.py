@@ -84,7 +84,7 @@ class RawTariff(Raw, frozen=True, kw_only=True):
 
     currency: str | None = None
     destinations: Mapping[str, Entry[RawDestination]] = {}
-    valid_from_ns: int = 0
+    valid_from_ns: int | None = None
     time_zone: tzinfo | None = None
     emergency: RawEmergency | None = None
     timings: Mapping[str, Entry[RawTiming]] = {}
@@ -92,6 +92,16 @@ class RawTariff(Raw, frozen=True, kw_only=True):
     profiles: Mapping[str, Entry[Activations]] = {}
     shared_groups: Mapping[str, Entry[RawSharedGroup]] = {}
     tests: tuple[Located[Node], ...] = ()
+
+    @property
+    def timed(self) -> bool:
+        """Whether it is known from when it holds."""
+        return self.valid_from_ns is not None or "valid_from" not in self.given
+
+    @property
+    def from_ns(self) -> int:
+        """From when it holds, 0 = from the start."""
+        return self.valid_from_ns or 0
 
 
 def _rate_key(text: str) -> str:

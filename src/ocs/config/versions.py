@@ -42,8 +42,8 @@ def versions(files: Iterable[RawTariff], problems: Problems) -> list[Sources]:
     """The versions by rising time, the first of them from the start; none where there is no file for the start."""
     found: list[Sources] = []
     nothing = Sources(0, {}, {}, {}, {}, {}, frozenset(), {})
-    by_time = sorted(files, key=lambda file: file.valid_from_ns)
-    for valid_from_ns, group in groupby(by_time, key=lambda file: file.valid_from_ns):
+    by_time = sorted(files, key=lambda file: file.from_ns)
+    for valid_from_ns, group in groupby(by_time, key=lambda file: file.from_ns):
         layer = list(group)
         if not found and valid_from_ns:
             place = layer[0].at("valid_from")
