@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Final, NamedTuple
 
@@ -49,18 +49,32 @@ class Calendar:
     """The days of 28 years from the first of January on; bit 0 is the day before them."""
 
     def __init__(self, first_year: int) -> None:
-        begin = date(first_year, 1, 1)
-        count = (date(first_year + YEARS, 1, 1) - begin).days
-        self.days = [begin + timedelta(days=offset) for offset in range(-1, count)]
-        self.all = (1 << len(self.days)) - 2
-        self.by: Mapping[str, dict[int, int]] = {"years": {}, "months": {}, "month_days": {}, "week_days": {}}
+        self.first_year = first_year
+        self._timings: dict[Timing, int] = {}
+
+    @cached_property
+    def days(self) -> list[date]:
+        """The days, by bit."""
+        begin = date(self.first_year, 1, 1)
+        count = (date(self.first_year + YEARS, 1, 1) - begin).days
+        return [begin + timedelta(days=offset) for offset in range(-1, count)]
+
+    @cached_property
+    def all(self) -> int:
+        """All days but the one before them."""
+        return (1 << len(self.days)) - 2
+
+    @cached_property
+    def by(self) -> Mapping[str, dict[int, int]]:
+        """The days of each year, month, day of the month and day of the week, by its number."""
+        found: Mapping[str, dict[int, int]] = {"years": {}, "months": {}, "month_days": {}, "week_days": {}}
         for bit, day in enumerate(self.days):
             numbers = [day.year, day.month, day.day, day.isoweekday()]
-            for table, number in zip(self.by.values(), numbers, strict=True):
+            for table, number in zip(found.values(), numbers, strict=True):
                 table[number] = table.get(number, 0) | 1 << bit
             if (day + timedelta(days=1)).month != day.month:
-                self.by["month_days"][LAST] = self.by["month_days"].get(LAST, 0) | 1 << bit
-        self._timings: dict[Timing, int] = {}
+                found["month_days"][LAST] = found["month_days"].get(LAST, 0) | 1 << bit
+        return found
 
     def days_of(self, timing: Timing | None) -> int:
         """The days on which a timing begins to hold."""

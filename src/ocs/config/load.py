@@ -59,11 +59,11 @@ def load(
     compiled, known = _tariff(files, server, progress, now_ns, problems)
     tariff = compiled.tariff
     subscribers = _subscribers(folder / SUBSCRIBERS_NAME, known, problems)
-    if all(files):
+    if all(files) and subscribers is not None:
         _unused(compiled, subscribers, problems)
     _strays(folder, problems)
     tests = tuple(test for file in files if file for test in file.tests)
-    settings = _settings(server, tariff, subscribers, tests, problems) if server else None
+    settings = _settings(server, tariff, subscribers or (), tests, problems) if server else None
     return (None if problems.fatal else settings), problems.sorted()
 
 
@@ -120,11 +120,12 @@ def _unused(compiled: CompiledTariff, subscribers: tuple[Subscriber, ...], probl
         check_used(version.destinations, compiled.destinations_used | destinations | free, "destination", problems)
 
 
-def _subscribers(path: Path, known: Known, problems: Problems) -> tuple[Subscriber, ...]:
+def _subscribers(path: Path, known: Known, problems: Problems) -> tuple[Subscriber, ...] | None:
+    """The subscribers, none where there is no file; None where it cannot be read."""
     if not path.exists():
         return ()
     raw = _file(path, SUBSCRIBERS_FILE, problems)
-    return compile_subscribers(raw, known, problems) if raw else ()
+    return compile_subscribers(raw, known, problems) if raw else None
 
 
 def _settings(
