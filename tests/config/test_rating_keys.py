@@ -101,8 +101,10 @@ def test_timings_arrive(tmp_path, written, timing):
     assert tariff.timings == {"x": Timing("x", SYDNEY, **expected)}
 
 
-def test_windows_hold_at_their_times_in_utc(tmp_path):
-    tariff = tariff_of(tmp_path, TIMINGS, old=RATE, new=WINDOWS)
+@pytest.mark.parametrize("weight", ["weight: 10, ", ""])
+def test_windows_hold_at_their_times_in_utc(tmp_path, weight):
+    """Also without a weight, a rate with a window stands before one that always holds."""
+    tariff = tariff_of(tmp_path, TIMINGS, old=RATE, new=WINDOWS.replace("weight: 10, ", weight))
     assert mobile(tariff, ns("2026-11-18T07:59:59")).rate.price_nanos == 100_000_000
     peak = mobile(tariff, ns("2026-11-18T08:00"))
     assert (peak.rate.price_nanos, peak.rate.id) == (300_000_000, "standard/voice/au-mobile/peak")
