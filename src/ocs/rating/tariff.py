@@ -8,6 +8,7 @@ into segments there.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from heapq import merge
 from typing import NamedTuple
 
@@ -16,10 +17,12 @@ import msgspec
 from ocs.rating.destinations import Destination, PrefixTable
 from ocs.rating.numbers import Numbering
 from ocs.rating.prices import Rate
-from ocs.rating.timings import Timing, changes, started_at
+from ocs.rating.timings import Timing, started_at, turns
 
 ANY_SUBJECT = "*any"
 FALLBACK_DEPTH_MAX = 3
+
+_NEVER_BEGAN = datetime.min  # noqa: DTZ901 - a wall clock's time
 
 
 class Window(msgspec.Struct, frozen=True):
@@ -205,9 +208,11 @@ def _find(
     if isinstance(found, NotFound):
         for fallback in activation.fallbacks if depth else ():
             other = _find(tariff, fallback, service, rating_group, number, at_ns, depth - 1, tried)
+            either_ns = _sooner(other.until_ns, found.until_ns)
             if isinstance(other, Found):
-                found = other._replace(until_ns=_sooner(other.until_ns, found.until_ns))
+                found = other._replace(until_ns=either_ns)
                 break
+            found = found._replace(until_ns=either_ns)
     return found._replace(until_ns=_sooner(found.until_ns, until_ns))
 
 
@@ -227,16 +232,21 @@ def _activation(
             return name, Activation(0, name), until_ns, ""
         known = known or services is not None
         activations = services.get(service, ()) if services else ()
-        current = None
+        current: Activation | None = None
         for activation in activations:
             if activation.from_ns <= at_ns:
                 current = activation
-            else:
+            elif current is None or _terms(activation) != _terms(current):
                 until_ns = _sooner(until_ns, activation.from_ns)
                 break
         if current is not None:
             return name, current, until_ns, ""
     return subject, None, until_ns, "no_service" if known else "no_plan"
+
+
+def _terms(activation: Activation) -> tuple[str, tuple[str, ...]]:
+    """What an activation brings, whenever it begins."""
+    return activation.plan_id, activation.fallbacks
 
 
 def _find_in_plan(
@@ -279,7 +289,8 @@ def choose_window(windows: Sequence[Window], at_ns: int) -> tuple[Window | None,
     Of those that hold, the heaviest; of equal weight, the one that began last, for it is the more special one.
     """
     chosen = _heaviest(windows, at_ns)
-    for instant_ns in _all_changes(windows, at_ns):
+    rivals = [window for window in windows if chosen is None or window is chosen or window.weight >= chosen.weight]
+    for instant_ns in _all_turns(rivals, at_ns):
         if _heaviest(windows, instant_ns) is not chosen:
             return chosen, instant_ns
     return chosen, None
@@ -287,19 +298,22 @@ def choose_window(windows: Sequence[Window], at_ns: int) -> tuple[Window | None,
 
 def _heaviest(windows: Sequence[Window], at_ns: int) -> Window | None:
     best: Window | None = None
-    best_order: tuple[int, str] = (0, "")
+    best_order = (0, _NEVER_BEGAN)
     for window in windows:
-        began = "" if window.timing is None else started_at(window.timing, at_ns)
-        if began is None:
-            continue
-        order = (window.weight, str(began))
+        began = _NEVER_BEGAN
+        if window.timing is not None and not window.timing.always:
+            start = started_at(window.timing, at_ns)
+            if start is None:
+                continue
+            began = start
+        order = (window.weight, began)
         if best is None or order > best_order:
             best, best_order = window, order
     return best
 
 
-def _all_changes(windows: Sequence[Window], after_ns: int) -> Iterator[int]:
-    return merge(*[changes(window.timing, after_ns) for window in windows if window.timing is not None])
+def _all_turns(windows: Sequence[Window], after_ns: int) -> Iterator[int]:
+    return merge(*[turns(window.timing, after_ns) for window in windows if window.timing is not None])
 
 
 def _sooner(one_ns: int | None, other_ns: int | None) -> int | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -18,6 +19,9 @@ from ocs.rating.units import NS_PER_S
 DAY_S: Final = 86_400
 HORIZON_DAYS: Final = 3_700
 """How far ahead a change is looked for: ten years. What changes later than that is as good as never."""
+
+REMEMBERED_DAYS: Final = 16_384
+"""Days of timings whose changes are remembered: rates are looked up many times a day."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY: Final = timedelta(days=1)
@@ -79,21 +83,49 @@ def started_at(timing: Timing, at_ns: int) -> datetime | None:
 
 def changes(timing: Timing, after_ns: int) -> Iterator[int]:
     """The instants after `after_ns` at which the timing begins or ends to hold, in order, for HORIZON_DAYS ahead."""
+    holds = active(timing, after_ns)
+    for instant_ns, began in _steps(timing, after_ns):
+        if (began is not None) != holds:
+            holds = not holds
+            yield instant_ns
+
+
+def turns(timing: Timing, after_ns: int) -> Iterator[int]:
+    """The same with those at which one window ends and the next of the timing begins at once, as at a midnight."""
+    before = started_at(timing, after_ns)
+    for instant_ns, began in _steps(timing, after_ns):
+        if began != before:
+            before = began
+            yield instant_ns
+
+
+def _steps(timing: Timing, after_ns: int) -> Iterator[tuple[int, datetime | None]]:
+    """(instant, start of the window that holds then) of all instants ahead at which something may change."""
     if timing.always:
         return
-    before = active(timing, after_ns)
-    day = wall_clock(timing.zone, after_ns).date() - _DAY
-    last_ns = after_ns
+    first = wall_clock(timing.zone, after_ns).date() - _DAY
+    last = first + timedelta(days=HORIZON_DAYS)
+    day = _next_day(timing, first)
+    while day is not None and day < last:
+        for instant_ns, began in _steps_on(timing, day):
+            if instant_ns > after_ns:
+                yield instant_ns, began
+        day = _next_day(timing, day + _DAY)
+
+
+@lru_cache(maxsize=REMEMBERED_DAYS)
+def _next_day(timing: Timing, day: date) -> date | None:
+    """The first day from `day` on at which the timing may change: a window starts or ends, also at its midnights."""
     for _ in range(HORIZON_DAYS):
-        if _may_matter(timing, day):
-            for instant_ns in _candidates(timing, day):
-                if instant_ns <= last_ns:
-                    continue
-                now = active(timing, instant_ns)
-                if now != before:
-                    yield instant_ns
-                    before, last_ns = now, instant_ns
+        if _is_day(timing, day) or _is_day(timing, day - _DAY):
+            return day
         day += _DAY
+    return None
+
+
+@lru_cache(maxsize=REMEMBERED_DAYS)
+def _steps_on(timing: Timing, day: date) -> tuple[tuple[int, datetime | None], ...]:
+    return tuple([(instant_ns, started_at(timing, instant_ns)) for instant_ns in _candidates(timing, day)])
 
 
 def _is_day(timing: Timing, day: date) -> bool:
@@ -109,25 +141,22 @@ def _is_day(timing: Timing, day: date) -> bool:
     )
 
 
-def _may_matter(timing: Timing, day: date) -> bool:
-    """Whether the timing may change on that day: a window starts or ends on it, also at its midnights."""
-    return _is_day(timing, day) or _is_day(timing, day - _DAY)
-
-
 def _candidates(timing: Timing, day: date) -> list[int]:
     """The instants of a day at which something may change: both ends of the window, midnights, a change of the clock.
 
-    A time that the clock shows twice gives two; one that it skips is when the clock jumps over it.
+    A time that the clock shows twice gives two; one that it skips is when the clock jumps over it. The day lasts from
+    its first midnight to before that of the next one.
     """
+    zone = timing.zone
+    first, last = _instant_ns(zone, _at(day, 0), 0), _instant_ns(zone, _at(day, DAY_S), 0)
     instants = {
-        _instant_ns(timing.zone, _at(day, second), fold)
-        for second in (0, timing.start_s, timing.end_s % DAY_S, DAY_S)
+        _instant_ns(zone, _at(day, second), fold)
+        for second in (0, timing.start_s, timing.end_s % DAY_S)
         for fold in (0, 1)
     }
-    first, last = _instant_ns(timing.zone, _at(day, 0), 0), _instant_ns(timing.zone, _at(day, DAY_S), 1)
     if last - first != DAY_S * NS_PER_S:
-        instants.add(_clock_change_ns(timing.zone, first, last))
-    return sorted(instants)
+        instants.add(_clock_change_ns(zone, first, last))
+    return sorted([instant_ns for instant_ns in instants if first <= instant_ns < last])
 
 
 def _at(day: date, second: int) -> datetime:
