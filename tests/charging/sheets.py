@@ -55,6 +55,7 @@ def rates(measure: Measure, *, tiers: bool = True, fees: bool = True) -> st.Sear
         rounding=st.sampled_from(["middle", "up", "down"]),
         tiers=st.lists(tier, max_size=2 if tiers else 0, unique_by=lambda one: one.start).map(_sorted),
         max_cost_nanos=st.sampled_from([None, None, None, AUD // 4, 2 * AUD]) if tiers else st.none(),
+        disconnect=st.booleans(),
     )
 
 
