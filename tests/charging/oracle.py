@@ -210,6 +210,7 @@ class _Settling:
         self.payers = payers
         self.left = {balance.id: balance.value for balance in (*payers.units, *payers.money)}
         self.taken: dict[str, int] = {}
+        self.sliced: dict[str, tuple[int, int]] = {}
         self.nanos = self.overdraft = self.spent = self.position = self.by_units = 0
         cut = next((place for place, balance in enumerate(payers.money) if balance.blocker), len(payers.money))
         self.money = payers.money[: cut + 1]
@@ -222,7 +223,7 @@ class _Settling:
         if any(balance.id == self.payers.unlimited for balance in money):
             return 1 << 62
         debts = sum(min(0, self.left[balance.id]) for balance in self.money if balance.id != self.payers.unlimited)
-        return debts + sum(max(0, self.left[balance.id]) for balance in money)
+        return max(0, debts + sum(max(0, self.left[balance.id]) for balance in money))
 
     def pay(self, money: Sequence[Balance], nanos: int) -> None:
         self.nanos += nanos
@@ -293,22 +294,24 @@ class _Settling:
         return usage
 
     def units(self, balance: Balance, wanted: int, meters: dict[str, _Meter]) -> int:
-        there = max(0, self.left[balance.id])
+        """Units round up once for all that a balance covers of the rating group, whatever its price becomes."""
         subject = _subject(balance)
-        factor = next((f.value for f in balance.factors if f.id in (self.payers.service, "*any")), Fraction(1))
+        size = 1 if subject else _slice(balance.rating_subject)
+        factors = [one.value for one in balance.factors if one.id in (self.payers.service, "*any")]
+        each = size * (factors or [Fraction(1)])[0]
+        covered, taken = self.sliced.get(balance.id, (0, 0))
+        usage = min(wanted, max(0, floor((taken + max(0, self.left[balance.id])) / each) * size - covered))
         if subject:
             price = self.payers.subjects.get(subject)
             if price is None:
                 return 0
-            covered = min(wanted, floor(there / factor))
-            usage = self.charge(meters.setdefault(subject, _Meter(price)), covered, self.money)
-            self.take(balance.id, ceil(usage * factor))
-            return usage
-        size = _slice(balance.rating_subject)
-        usage = min(wanted, floor(there / (size * factor)) * size)
-        if usage:
-            self.take(balance.id, ceil(ceil(Fraction(usage, size)) * size * factor))
+            usage = self.charge(meters.setdefault(subject, _Meter(price)), usage, self.money)
+        else:
             self.position += usage
+        if usage:
+            after = ceil(ceil(Fraction(covered + usage, size)) * each)
+            self.take(balance.id, after - taken)
+            self.sliced[balance.id] = (covered + usage, after)
         return usage
 
 

@@ -120,7 +120,7 @@ def payers(draw: Draw, kind: Kind, *, rich: bool, subjects: bool = True) -> list
             draw(st.sampled_from([kind, kind, Kind.GENERIC])),
             draw(st.integers(0, 5 * size)),
             weight=draw(st.integers(0, 1)),
-            rating_subject=draw(st.sampled_from(SUBJECTS + zero if subjects else [""])),
+            rating_subject=draw(st.sampled_from(["", "", "special", "other", "nowhere", *zero] if subjects else [""])),
             factors=draw(st.sampled_from([(), (), (Factor("*any", 3, 2),), (Factor("data", 1, 3),)])),
         )
         for number in range(draw(st.integers(0, 3)))

@@ -7,11 +7,12 @@ import pytest
 
 from ocs.balances.account import Balance, Status
 from ocs.charging import engine
-from ocs.charging.requests import GroupRequest, Result, Units, UnknownSession
+from ocs.charging.requests import FinalAction, FinalUnit, GroupRequest, Result, Units, UnknownSession
 from ocs.charging.session import SessionState
 from ocs.rating.units import NS_PER_S, Kind
 from tests.charging.world import (
     AUD,
+    DATA,
     INITIAL,
     MIB,
     POLICIES,
@@ -24,6 +25,7 @@ from tests.charging.world import (
     octets,
     request,
     seconds,
+    tariff,
 )
 
 ANY = Units()
@@ -163,3 +165,18 @@ def test_asked_in_seconds_where_octets_are_sold_is_refused_without_losing_the_se
     world.send(request(INITIAL, 0, group(100, ANY)))
     answer = world.send(request(UPDATE, 1, group(101, Units(time_ns=NS_PER_S))))
     assert (answer.result, answer.groups[0].result) == (2001, 5031)
+
+
+def test_what_a_blocker_keeps_back_is_refused_also_where_an_empty_account_would_be_redirected() -> None:
+    world = World(Balance("b", Kind.DATA, 0, blocker=True, weight=1), money(AUD))
+    redirect = FinalUnit(FinalAction.REDIRECT, "http://top-up.example.com")
+    world.policies["data"] = msgspec.structs.replace(world.policies["data"], final_unit=redirect)
+    answer = world.send(request(INITIAL, 0, group(ask=ANY), refuse_in_group=True))
+    assert (answer.groups[0].result, answer.groups[0].why) == (4010, "blocked")
+
+
+def test_a_debt_refuses_what_costs_money_and_nothing_else() -> None:
+    world = World(money(-1), Balance("bundle", Kind.DATA, MIB))
+    assert world.send(request(INITIAL, 0, group(ask=ANY))).groups[0].granted == MIB
+    world.tariff = tariff(data=msgspec.structs.replace(DATA, price_nanos=0))
+    assert world.send(request(INITIAL, 0, group(ask=ANY), session_id="t")).groups[0].granted == 10 * MIB

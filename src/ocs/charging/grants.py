@@ -86,7 +86,7 @@ def grant(
                 release(payer.book, held.holds)
                 held = reserve(payer.book, choice, state, limits.contended_slice, granularity)
     if not held.amount:
-        if final_unit is None or final_unit.action is FinalAction.TERMINATE:
+        if final_unit is None or final_unit.action is FinalAction.TERMINATE or held.short == "blocked":
             return group, refuse(group, held.short or "no_credit")
         return group, GroupAnswer(
             group.rating_group, group.service_id, Result.SUCCESS, group.measure, 0, final_unit=final_unit

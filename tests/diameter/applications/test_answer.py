@@ -25,7 +25,6 @@ from tests.diameter.applications.world import (
     PEER,
     RULES,
     SERVICES,
-    SERVICES,
     cca,
     cca_bytes,
     content_of,
