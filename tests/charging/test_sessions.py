@@ -349,3 +349,12 @@ def test_an_amount_that_nobody_can_owe_is_taken_for_a_fault_of_the_client() -> N
     world.send(request(TERMINATION, 1, group(used=[octets(2**48)])))
     assert "implausible_usage" in world.outcome.notes
     assert 0 <= world.balance().value < AUD // 100
+
+
+@pytest.mark.conformance("B40")
+@pytest.mark.parametrize(("off_s", "counts"), [(-3_600, True), (60, True), (-90_000, False), (3_600, False)])
+def test_the_clients_clock_is_the_time_of_rating_where_it_is_believable(off_s: int, counts: object) -> None:
+    world = World(money(AUD))
+    world.send(request(INITIAL, 0, group(ask=ANY), event_at_ns=world.now_ns + off_s * NS_PER_S))
+    started_at_ns = world.sessions["s"].groups[0].started_at_ns
+    assert started_at_ns == world.now_ns + (off_s * NS_PER_S if counts else 0)
