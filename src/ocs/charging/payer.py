@@ -38,11 +38,18 @@ class Payer:
         self._others = others
         self._session = session
         self._choices: dict[int, Choice] = {}
+        self._found: dict[tuple[int | None, int], Found | NotFound] = {}
 
     def find_rate(
         self, rating_group: int | None, at_ns: int, tried: list[SubjectTried] | None = None
     ) -> Found | NotFound:
         """The rate of a rating group of the session at a time. `tried` takes what was looked at, for explanations."""
+        found = None if tried is not None else self._found.get((rating_group, at_ns))
+        if found is None:
+            found = self._found[rating_group, at_ns] = self._look_up(rating_group, at_ns, tried)
+        return found
+
+    def _look_up(self, rating_group: int | None, at_ns: int, tried: list[SubjectTried] | None) -> Found | NotFound:
         measure = MEASURE_OF_KIND[self.policy.kind]
         if self.account.id == house.HOUSE_ACCOUNT:
             tariff = self.tariff.at(at_ns)

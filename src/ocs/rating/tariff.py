@@ -177,12 +177,7 @@ def find_rate(
     """
     version = tariff.at(at_ns)
     found = _find(version, subject, service, rating_group, number, at_ns, FALLBACK_DEPTH_MAX, tried)
-    until_ns = found.until_ns
-    if version.successor is not None:
-        until_ns = _sooner(until_ns, version.successor.valid_from_ns)
-    if isinstance(found, Found):
-        return found._replace(version=version.version, until_ns=until_ns)
-    return found._replace(until_ns=until_ns)
+    return found if version.successor is None else _until(found, version.successor.valid_from_ns)
 
 
 def _find(
@@ -213,7 +208,13 @@ def _find(
                 found = other._replace(until_ns=either_ns)
                 break
             found = found._replace(until_ns=either_ns)
-    return found._replace(until_ns=_sooner(found.until_ns, until_ns))
+    return _until(found, until_ns)
+
+
+def _until(found: Found | NotFound, until_ns: int | None) -> Found | NotFound:
+    """What was found, with an end that is not after `until_ns`."""
+    sooner_ns = _sooner(found.until_ns, until_ns)
+    return found if sooner_ns == found.until_ns else found._replace(until_ns=sooner_ns)
 
 
 def _activation(
@@ -279,7 +280,7 @@ def _find_in_plan(
         if prefixes is not None:
             prefixes.append(PrefixTried(prefix, windows, chosen))
         if chosen is not None:
-            return Found(prefix, chosen.destination_id, chosen.rate, until_ns=until_ns, plan_id=plan_id)
+            return Found(prefix, chosen.destination_id, chosen.rate, tariff.version, until_ns, plan_id)
     return NotFound(reason, until_ns)
 
 

@@ -8,6 +8,8 @@ from enum import Enum
 class Measure(Enum):
     """What usage is counted in; the value is the name of the base unit in APIs and CDRs."""
 
+    __hash__ = object.__hash__  # they are compared by identity, and looked up for each request
+
     TIME = "ns"
     OCTETS = "octets"
     EVENTS = "units"
@@ -15,6 +17,8 @@ class Measure(Enum):
 
 class Kind(Enum):
     """Kind of a service and of a balance. MONETARY and GENERIC are kinds of balances only."""
+
+    __hash__ = object.__hash__  # as above
 
     VOICE = "voice"
     DATA = "data"
