@@ -24,7 +24,7 @@ from tests.charging.world import AUD, FLAT, MIB, MIN, POLICIES, START_NS, money,
 VOICE = POLICIES["voice"]
 DAY_AND_NIGHT = [
     Window("*any", Rate("day", Measure.TIME, AUD, MIN)),
-    Window("*any", Rate("night", Measure.TIME, 1, MIN)),
+    Window("*any", Rate("night", Measure.TIME, AUD // 2, MIN)),
 ]
 SECONDS = st.integers(1, 3 * 3_600).map(lambda second: second * NS_PER_S)
 
@@ -140,7 +140,7 @@ def test_a_slice_that_is_begun_goes_on_over_a_change_of_price() -> None:
     sold = tariff_of(versions, "voice")
     minutes = Balance("minutes", Kind.VOICE, MIN, rating_subject="*zero1m")
     assert max_usage(account(minutes), sold, VOICE, Call("4930", START_NS, MIN)) == MIN
-    assert max_usage(account(minutes), sold, VOICE, Call("4930", START_NS, MIN + 1)) == MIN
+    assert max_usage(account(minutes), sold, VOICE, Call("4930", START_NS, MIN + NS_PER_S)) == MIN
     assert charged(account(minutes), sold, MIN).taken == {"minutes": MIN}
 
 
