@@ -28,7 +28,7 @@ LARGE = 1_000_000 * AUD
 """Credit that does not run out."""
 
 
-def rates(measure: Measure, *, tiers: bool = True, fees: bool = True) -> st.SearchStrategy[Rate]:
+def rates(measure: Measure, *, tiers: bool = True, fees: bool = True, ends: bool = False) -> st.SearchStrategy[Rate]:
     """Rates with increments, fees, roundings, tiers and maximum costs of all kinds."""
     second = NS_PER_S if measure is Measure.TIME else 1
     sizes = [MIN, NS_PER_S, 30 * NS_PER_S] if measure is Measure.TIME else [MIB, 1_000, 1, 1_000_000]
@@ -55,7 +55,7 @@ def rates(measure: Measure, *, tiers: bool = True, fees: bool = True) -> st.Sear
         rounding=st.sampled_from(["middle", "up", "down"]),
         tiers=st.lists(tier, max_size=2 if tiers else 0, unique_by=lambda one: one.start).map(_sorted),
         max_cost_nanos=st.sampled_from([None, None, None, AUD // 4, 2 * AUD]) if tiers else st.none(),
-        disconnect=st.booleans(),
+        disconnect=st.booleans() if ends else st.just(False),
     )
 
 

@@ -73,7 +73,7 @@ def talk(versions: list[Prices], balances: list[Balance], ring: int, shares: lis
 
 @settings(max_examples=300)
 @given(
-    versions=sheets(Measure.TIME, START_NS),
+    versions=sheets(Measure.TIME, START_NS, ends=True),
     balances=payers(Kind.VOICE, rich=False, subjects=False),
     ring=st.integers(0, 60),
     shares=SHARES,
@@ -87,7 +87,7 @@ def test_a_call_within_its_grants_owes_nothing(
 
 @settings(max_examples=300)
 @given(
-    versions=sheets(Measure.TIME, START_NS, tiers=False),
+    versions=sheets(Measure.TIME, START_NS, tiers=False, ends=True),
     balances=payers(Kind.VOICE, rich=False),
     ring=st.integers(0, 60),
     shares=SHARES,
@@ -116,7 +116,7 @@ def containers(
 
 @settings(max_examples=400)
 @given(
-    versions=sheets(Measure.OCTETS, START_NS),
+    versions=sheets(Measure.OCTETS, START_NS, ends=True),
     balances=payers(Kind.DATA, rich=False, subjects=False),
     shares=SHARES,
     waits_s=st.lists(st.integers(0, 3_600), min_size=10, max_size=10),
@@ -157,7 +157,7 @@ MOVES = st.lists(
 
 @settings(max_examples=300)
 @given(
-    versions=sheets(Measure.OCTETS, START_NS),
+    versions=sheets(Measure.OCTETS, START_NS, ends=True),
     balances=payers(Kind.DATA, rich=False, subjects=False),
     moves=MOVES,
     how=st.lists(st.sampled_from(["plain", "split", "times"]), min_size=25, max_size=25),

@@ -14,7 +14,7 @@ from ocs.balances.journal import Entry, Posting
 from ocs.balances.refund import refund_charge
 from ocs.charging.whole import Call, Charged, charge, cost_of, max_usage
 from ocs.rating.prices import Rate, Tier
-from ocs.rating.tariff import NotFound, Tariff
+from ocs.rating.tariff import NotFound, Tariff, Window
 from ocs.rating.units import NS_PER_S, Kind, Measure
 from tests.charging.oracle import Prices, pieces, segment_cost, settle
 from tests.charging.sheets import payers, sheets, tariff_of
@@ -22,6 +22,10 @@ from tests.charging.test_properties import SPECIAL, ordered
 from tests.charging.world import AUD, FLAT, MIB, MIN, POLICIES, START_NS, money, tariff
 
 VOICE = POLICIES["voice"]
+DAY_AND_NIGHT = [
+    Window("*any", Rate("day", Measure.TIME, AUD, MIN)),
+    Window("*any", Rate("night", Measure.TIME, AUD // 2, MIN)),
+]
 SECONDS = st.integers(1, 3 * 3_600).map(lambda second: second * NS_PER_S)
 
 
@@ -37,7 +41,11 @@ def charged(one: Account, sold: Tariff, usage: int, **more: Any) -> Charged:
 
 
 @settings(max_examples=250)
-@given(versions=sheets(Measure.TIME, START_NS), balances=payers(Kind.VOICE, rich=False, subjects=False), usage=SECONDS)
+@given(
+    versions=sheets(Measure.TIME, START_NS, ends=True),
+    balances=payers(Kind.VOICE, rich=False, subjects=False),
+    usage=SECONDS,
+)
 def test_a_call_that_is_over_costs_what_the_oracle_says_its_debts_included(
     versions: list[Prices], balances: list[Balance], usage: int
 ) -> None:
@@ -45,7 +53,11 @@ def test_a_call_that_is_over_costs_what_the_oracle_says_its_debts_included(
 
 
 @settings(max_examples=250)
-@given(versions=sheets(Measure.TIME, START_NS, tiers=False), balances=payers(Kind.VOICE, rich=False), usage=SECONDS)
+@given(
+    versions=sheets(Measure.TIME, START_NS, tiers=False, ends=True),
+    balances=payers(Kind.VOICE, rich=False),
+    usage=SECONDS,
+)
 def test_a_call_that_is_over_costs_what_the_oracle_says_whatever_its_balances_are_like(
     versions: list[Prices], balances: list[Balance], usage: int
 ) -> None:
@@ -64,7 +76,7 @@ def _costs_what_the_oracle_says(versions: list[Prices], balances: list[Balance],
 
 
 @settings(max_examples=250)
-@given(versions=sheets(Measure.TIME, START_NS), usage=SECONDS)
+@given(versions=sheets(Measure.TIME, START_NS, ends=True), usage=SECONDS)
 def test_the_price_of_a_call_is_what_money_alone_pays_for_it(versions: list[Prices], usage: int) -> None:
     rich = account(money(10**18))
     sold = tariff_of(versions, "voice")
@@ -77,7 +89,11 @@ def test_the_price_of_a_call_is_what_money_alone_pays_for_it(versions: list[Pric
 
 
 @settings(max_examples=250)
-@given(versions=sheets(Measure.TIME, START_NS), balances=payers(Kind.VOICE, rich=False, subjects=False), usage=SECONDS)
+@given(
+    versions=sheets(Measure.TIME, START_NS, ends=True),
+    balances=payers(Kind.VOICE, rich=False, subjects=False),
+    usage=SECONDS,
+)
 def test_what_can_be_paid_is_paid_without_a_debt_and_one_nanosecond_more_is_not(
     versions: list[Prices], balances: list[Balance], usage: int
 ) -> None:
@@ -103,7 +119,7 @@ def _without_ends(prices: Prices) -> Prices:
 
 
 @settings(max_examples=200)
-@given(versions=sheets(Measure.TIME, START_NS), balances=payers(Kind.VOICE, rich=False), usage=SECONDS)
+@given(versions=sheets(Measure.TIME, START_NS, ends=True), balances=payers(Kind.VOICE, rich=False), usage=SECONDS)
 def test_a_refund_of_all_of_it_restores_every_balance(
     versions: list[Prices], balances: list[Balance], usage: int
 ) -> None:
@@ -117,10 +133,19 @@ def test_a_refund_of_all_of_it_restores_every_balance(
     assert refunded.cost_nanos == -done.cost_nanos
 
 
+def test_a_slice_that_is_begun_goes_on_over_a_change_of_price() -> None:
+    """50 s before the change and 10 s after it are one free minute, not two."""
+    change_ns = START_NS + 50 * NS_PER_S
+    versions = [Prices(f"v{place}", place * change_ns, {"": (one,)}) for place, one in enumerate(DAY_AND_NIGHT)]
+    sold = tariff_of(versions, "voice")
+    minutes = Balance("minutes", Kind.VOICE, MIN, rating_subject="*zero1m")
+    assert max_usage(account(minutes), sold, VOICE, Call("4930", START_NS, MIN)) == MIN
+    assert max_usage(account(minutes), sold, VOICE, Call("4930", START_NS, MIN + NS_PER_S)) == MIN
+    assert charged(account(minutes), sold, MIN).taken == {"minutes": MIN}
+
+
 def of(rate: Rate, service: str = "voice") -> Tariff:
     """A tariff that sells at one rate."""
-    from ocs.rating.tariff import Window
-
     return tariff_of([Prices("v1", 0, {"": (Window("*any", rate),)})], service)
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from ocs.balances.account import Account
-from ocs.balances.cover import cover, meter_at
+from ocs.balances.cover import Sliced, cover, meter_at
 from ocs.balances.reserve import budget_of
 from ocs.charging.groups import measure_of
 from ocs.charging.payer import Payer, for_measure
@@ -97,11 +97,13 @@ def max_usage(
     """How much of a call the balances can pay: base units, 0..usage."""
     payer, group = begin(account, others, tariff, policy, call)
     payable = 0
+    sliced: tuple[Sliced, ...] = ()
     fee_charged = bool(call.position)
     for at_ns, usage, segment in _parts(payer, group, call):
         if isinstance(segment, NotFound):
             return payable or segment
         choice = payer.choice(segment.rate, group.measure, at_ns)
+        segment = msgspec.structs.replace(segment, sliced=sliced)
         state = payer.state(group, segment, choice, at_ns, fee_charged=fee_charged)
         covered = cover(state, choice, budget_of(payer.book), usage)
         for balance_id, amount in covered.taken:
@@ -110,6 +112,7 @@ def max_usage(
         if covered.usage < usage:
             break
         fee_charged = True
+        sliced = covered.state.sliced
         group = msgspec.structs.replace(group, position=group.position + usage, spent_nanos=covered.state.spent_nanos)
     return payable
 
