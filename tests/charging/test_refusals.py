@@ -12,7 +12,6 @@ from ocs.charging.session import SessionState
 from ocs.rating.units import NS_PER_S, Kind
 from tests.charging.world import (
     AUD,
-    DATA,
     INITIAL,
     MIB,
     POLICIES,
@@ -25,7 +24,6 @@ from tests.charging.world import (
     octets,
     request,
     seconds,
-    tariff,
 )
 
 ANY = Units()
@@ -175,8 +173,8 @@ def test_what_a_blocker_keeps_back_is_refused_also_where_an_empty_account_would_
     assert (answer.groups[0].result, answer.groups[0].why) == (4010, "blocked")
 
 
-def test_a_debt_refuses_what_costs_money_and_nothing_else() -> None:
+def test_a_debt_refuses_what_money_would_pay_and_leaves_bundles_alone() -> None:
     world = World(money(-1), Balance("bundle", Kind.DATA, MIB))
     assert world.send(request(INITIAL, 0, group(ask=ANY))).groups[0].granted == MIB
-    world.tariff = tariff(data=msgspec.structs.replace(DATA, price_nanos=0))
-    assert world.send(request(INITIAL, 0, group(ask=ANY), session_id="t")).groups[0].granted == 10 * MIB
+    refused = world.send(request(INITIAL, 0, group(ask=ANY), session_id="t", refuse_in_group=True))
+    assert (refused.groups[0].result, refused.groups[0].why) == (4012, "no_credit")

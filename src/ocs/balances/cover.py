@@ -388,10 +388,12 @@ def _meter(walk: _Walk, subject: str, rate: Rate) -> Meter:
 
 def _charge(walk: _Walk, meter: Meter, wanted: int, money: Sequence[Balance]) -> int:
     """Let `money` pay for as much of `wanted` as it can, at the price of a meter; returns how much that is."""
-    limit = max(0, walk.purse(money))  # a debt is no reason to refuse what costs nothing
+    limit = walk.purse(money)
+    if walk.delivered:
+        limit = max(0, limit)  # what costs nothing is not owed, whatever else is
     max_nanos = meter.rate.max_cost_nanos
     if meter.rate.disconnect and max_nanos is not None and not walk.delivered:
-        limit = max(0, min(limit, max_nanos - walk.spent_nanos))
+        limit = min(limit, max(0, max_nanos - walk.spent_nanos))
     due_nanos = capped(meter, wanted, walk.spent_nanos)
     usage = wanted
     if due_nanos > limit:
