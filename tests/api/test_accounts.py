@@ -245,3 +245,48 @@ async def test_the_ledger_of_an_account_is_proved_or_not(server):
     assert right == {"id": "demo", "version": 2, "entries": 2, "differences": []}
     (difference,) = wrong["differences"]
     assert difference == "account demo balance money: (value, held) is (7, 0), the journal says (5000000007, 0)"
+
+
+def adjustment(change, **more):
+    return {"change": change, "by": "ann", "reason": "complaint 12", **more}
+
+
+@pytest.mark.parametrize(
+    ("change", "shown"),
+    [
+        (adjustment("set", balance="money", value="3.25 AUD"), ("active", [("money", "3.25"), ("old", "1.00")])),
+        (adjustment("reset", balance="money"), ("active", [("money", "0.00"), ("old", "1.00")])),
+        (adjustment("remove", balance="money"), ("active", [("old", "1.00")])),
+        (adjustment("remove_expired"), ("active", [("money", "5.00")])),
+        (adjustment("disable"), ("disabled", [("money", "5.00"), ("old", "1.00")])),
+        (adjustment("enable"), ("active", [("money", "5.00"), ("old", "1.00")])),
+    ],
+)
+async def test_an_adjustment_changes_what_it_says_and_leaves_the_ledger_right(server, change, shown):
+    old = msgspec.structs.replace(money(1_000_000_000), id="old", expires_at_ns=1)
+    await server.open_account("demo", money(5_000_000_000), old)
+    async with server.client() as client:
+        answer = await client.post("/v1/accounts/demo/adjust", json=change)
+        ledger = (await client.get("/v1/accounts/demo/ledger")).json()
+        last = (await client.get("/v1/accounts/demo/history")).json()["items"][-1]
+    account = answer.json()
+    assert (account["status"], [(balance["id"], balance["value"]) for balance in account["balances"]]) == shown
+    assert (ledger["entries"], ledger["differences"]) == (2, [])
+    assert (last["by"], last["reason"]) == ("ann", "complaint 12")
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        (adjustment("remove", balance="gone"), 409),
+        (adjustment("remove_expired"), 409),
+        (adjustment("set", balance="money", value="3"), 422),
+        (adjustment("double", balance="money"), 422),
+    ],
+)
+async def test_an_adjustment_that_makes_no_sense_changes_nothing(server, change, status):
+    await server.open_account("demo", money(7))
+    async with server.client() as client:
+        answer = await client.post("/v1/accounts/demo/adjust", json=change)
+    assert (answer.status_code, answer.headers["content-type"]) == (status, PROBLEM)
+    assert (await server.store.load("demo", None)).account.version == 1

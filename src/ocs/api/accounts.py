@@ -1,13 +1,16 @@
-"""/v1/accounts: list, show, create, top up, history."""
+"""/v1/accounts: list, show, create, top up, adjust, history, ledger."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ocs.api.commands import Memory, NewAccount, TopUp, opening, subscriber_of, topping_up
+from ocs.api.commands import Adjustment, Memory, NewAccount, TopUp, adjusting, opening, subscriber_of, topping_up
 from ocs.api.ports import Server
 from ocs.api.problems import Problem
 from ocs.api.reading import body, number_cursor, page_limit, query
@@ -16,6 +19,8 @@ from ocs.balances.account import Account
 from ocs.balances.journal import differences
 from ocs.charging.outcome import Outcome
 from ocs.charging.session import Session
+
+Asked = TypeVar("Asked", bound=msgspec.Struct)
 
 
 def json_response(content: object, status: int = 200) -> Response:
@@ -36,6 +41,7 @@ class Accounts:
             Route("/accounts", self.create, methods=["POST"]),
             Route("/accounts/{id}", self.show, methods=["GET"]),
             Route("/accounts/{id}/topup", self.top_up, methods=["POST"]),
+            Route("/accounts/{id}/adjust", self.adjust, methods=["POST"]),
             Route("/accounts/{id}/history", self.history, methods=["GET"]),
             Route("/accounts/{id}/ledger", self.ledger, methods=["GET"]),
         ]
@@ -83,20 +89,34 @@ class Accounts:
 
     async def top_up(self, request: Request) -> Response:
         """Add to a balance, made where there is none of that id. The answer is the account after it."""
+        return await self._command(request, await body(request, TopUp), topping_up)
+
+    async def adjust(self, request: Request) -> Response:
+        """Set, reset or remove a balance, remove expired ones, enable or disable the account."""
+        return await self._command(request, await body(request, Adjustment), adjusting)
+
+    async def _command(
+        self, request: Request, asked: Asked, carry_out: Callable[[Account, Asked, int], Outcome]
+    ) -> Response:
+        """Change an account, once per Idempotency-Key; the answer is the account after it."""
         query(request, ())
         account_id = request.path_params["id"]
-        asked = await body(request, TopUp)
         memory = Memory(account_id, request.headers.get("idempotency-key", ""), asked)
-
         refusal: Problem | None = None
 
         def decide(account: Account | None, session: Session | None) -> Outcome:
             nonlocal refusal
             try:
-                return memory.recall(session) or self._top_up(account_id, account, asked, memory)
+                return memory.recall(session) or change(account)
             except Problem as problem:  # the order of commands is no place for it
                 refusal = problem
                 return Outcome(conflict=problem.detail)
+
+        def change(account: Account | None) -> Outcome:
+            if account is None:
+                raise Problem(404, f'there is no account "{account_id}"')
+            now_ns = self._server.now_ns()
+            return memory.keep(carry_out(account, asked, now_ns), now_ns)
 
         outcome = await self._server.commands.change(account_id, memory.session_key, decide)
         if outcome.conflict:
@@ -104,12 +124,6 @@ class Accounts:
         if outcome.repeat is not None:
             return Response(outcome.repeat, media_type="application/json")
         return json_response(account_view(outcome.writes[0].account))
-
-    def _top_up(self, account_id: str, account: Account | None, asked: TopUp, memory: Memory) -> Outcome:
-        if account is None:
-            raise Problem(404, f'there is no account "{account_id}"')
-        now_ns = self._server.now_ns()
-        return memory.keep(topping_up(account, asked, now_ns), now_ns)
 
     async def history(self, request: Request) -> Response:
         """The journal of an account, oldest first; `after` and `next` are versions."""
@@ -129,9 +143,5 @@ class Accounts:
         entries = await self._server.store.journal(account.id, 0, account.version)
         # What was written since the account was read is not part of it.
         entries = [entry for entry in entries if entry.version <= account.version]
-        found = differences(account, entries)
-        if [entry.version for entry in entries] != list(range(1, account.version + 1)):
-            found.append(f"account {account.id} has version {account.version} and {len(entries)} entries")
-        return json_response(
-            {"id": account.id, "version": account.version, "entries": len(entries), "differences": found}
-        )
+        content = {"id": account.id, "version": account.version, "entries": len(entries)}
+        return json_response({**content, "differences": differences(account, entries)})

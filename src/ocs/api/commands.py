@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from hashlib import sha256
 
 import msgspec
@@ -9,7 +10,15 @@ import msgspec
 from ocs.api.problems import Problem
 from ocs.api.views import account_view
 from ocs.balances.account import Account, Balance, Status
-from ocs.balances.adjust import AdjustError, open_account, top_up
+from ocs.balances.adjust import (
+    AdjustError,
+    open_account,
+    remove_balance,
+    remove_expired,
+    set_status,
+    set_value,
+    top_up,
+)
 from ocs.charging.outcome import AccountWrite, Outcome
 from ocs.charging.session import Answered, Session, SessionState
 from ocs.config.settings import Settings, Subscriber
@@ -53,6 +62,27 @@ class TopUp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     by: str
     reason: str
     kind: Kind | None = None
+
+
+class Change(Enum):
+    """What POST /v1/accounts/{id}/adjust does; the first three need a balance, and `set` a value."""
+
+    SET = "set"
+    RESET = "reset"
+    REMOVE = "remove"
+    REMOVE_EXPIRED = "remove_expired"
+    ENABLE = "enable"
+    DISABLE = "disable"
+
+
+class Adjustment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of POST /v1/accounts/{id}/adjust; `value` with its unit, as in a new balance."""
+
+    change: Change
+    by: str
+    reason: str
+    balance: str = ""
+    value: str = ""
 
 
 def amount_of(text: str, kind: Kind, currency: str, name: str) -> int:
@@ -133,6 +163,34 @@ def topping_up(account: Account, asked: TopUp, now_ns: int) -> Outcome:
     except AdjustError as error:
         return Outcome(conflict=str(error))
     return Outcome(writes=(AccountWrite(after, entry),))
+
+
+def adjusting(account: Account, asked: Adjustment, now_ns: int) -> Outcome:
+    """The outcome that sets, resets or removes a balance, removes expired ones, or switches the account on or off."""
+    who = {"by": asked.by, "reason": asked.reason}
+    try:
+        match asked.change:
+            case Change.SET:
+                kind = next(
+                    (balance.kind for balance in account.balances if balance.id == asked.balance), Kind.MONETARY
+                )
+                value = amount_of(asked.value, kind, account.currency, "value")
+                changed = set_value(account, asked.balance, value, now_ns, **who)
+            case Change.RESET:
+                changed = set_value(account, asked.balance, 0, now_ns, **who)
+            case Change.REMOVE:
+                changed = remove_balance(account, asked.balance, now_ns, **who)
+            case Change.REMOVE_EXPIRED:
+                expired = remove_expired(account, now_ns, **who)
+                if expired is None:
+                    return Outcome(conflict="no balance has expired that could be removed")
+                changed = expired
+            case Change.ENABLE | Change.DISABLE:
+                status = Status.ACTIVE if asked.change is Change.ENABLE else Status.DISABLED
+                changed = set_status(account, status, now_ns, **who)
+    except AdjustError as error:
+        return Outcome(conflict=str(error))
+    return Outcome(writes=(AccountWrite(*changed),))
 
 
 class Memory:

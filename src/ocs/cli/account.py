@@ -1,4 +1,4 @@
-"""`ocs account`: show, list, create, top up, and the history of accounts."""
+"""`ocs account`: show, list, create, top up, adjust, and the history of accounts."""
 
 from __future__ import annotations
 
@@ -115,6 +115,28 @@ def topup(
     body = {"balance": balance, "amount": amount, "by": by, "reason": reason, **({"kind": kind} if kind else {})}
     with reach(url, config) as api:
         changed = api.post(path_of("accounts", account, "topup"), body, Idempotency_Key=key or str(uuid4()))
+    print_json(changed) if json else _print_account(changed)
+
+
+@app.command()
+def adjust(
+    account: AccountId,
+    change: Annotated[str, typer.Argument(help="set, reset, remove, remove_expired, enable or disable.")],
+    reason: Reason,
+    by: By,
+    balance: Annotated[str, typer.Option(help="The balance to set, reset or remove.")] = "",
+    value: Annotated[str, typer.Option(help='What to set it to, with its unit: "5.00 AUD", "10 min".')] = "",
+    key: Annotated[str, typer.Option(help="The same key never adjusts twice.")] = "",
+    json: Json = False,
+    url: Url = None,
+    config: Config = None,
+) -> None:
+    """Set, reset or remove a balance, remove expired ones, enable or disable an account."""
+    from uuid import uuid4
+
+    body = {"change": change, "balance": balance, "value": value, "by": by, "reason": reason}
+    with reach(url, config) as api:
+        changed = api.post(path_of("accounts", account, "adjust"), body, Idempotency_Key=key or str(uuid4()))
     print_json(changed) if json else _print_account(changed)
 
 
