@@ -24,7 +24,7 @@ from tests.charging.world import AUD, FLAT, MIB, MIN, POLICIES, START_NS, money,
 VOICE = POLICIES["voice"]
 DAY_AND_NIGHT = [
     Window("*any", Rate("day", Measure.TIME, AUD, MIN)),
-    Window("*any", Rate("night", Measure.TIME, AUD // 2, MIN)),
+    Window("*any", Rate("night", Measure.TIME, AUD // 2, MIN, NS_PER_S)),
 ]
 SECONDS = st.integers(1, 3 * 3_600).map(lambda second: second * NS_PER_S)
 
