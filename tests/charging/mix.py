@@ -23,7 +23,7 @@ from ocs.rating.prices import Rate
 from ocs.rating.tariff import Found, Tariff, find_rate
 from ocs.rating.units import NS_PER_S, Kind, Measure
 from tests.charging.oracle import Bill, Use, may_pay, segment_cost
-from tests.charging.world import AUD, DATA, EVENT, INITIAL, MIB, TERMINATION, UPDATE, World, group, request
+from tests.charging.world import AUD, DATA, EVENT, INITIAL, MIB, POLICIES, TERMINATION, UPDATE, World, group, request
 from tests.charging.world import table as one_rate
 from tests.charging.world import tariff as small_tariff
 
@@ -210,7 +210,7 @@ class Mix(World):
         kinds = {balance.id: balance.kind for balance in outcome.writes[0].account.balances}
         usage_now = units_now = 0
         for asked in sent.groups:
-            key = (asked.rating_group, asked.service_id)
+            key = _key(asked, after.service)
             old, new = _group(before, asked), _group(after, asked)
             recorded = [cdr for cdr in outcome.cdrs if (cdr.rating_group, cdr.service_id) == key]
             rate = self._rate(sent.session_key, asked)
@@ -233,7 +233,7 @@ class Mix(World):
             rate = self._rate(sent.session_key, asked)
             asks = asked.requested is not None and after.state in (SessionState.OPEN, SessionState.REFUSED)
             if asks and rate is not None and given.why in ("", "no_credit", "blocked"):
-                bill.segment((asked.rating_group, asked.service_id), self.tariff.version, rate)
+                bill.segment(_key(asked, after.service), self.tariff.version, rate)
         entries = [entry for entry in self.journal if entry.session_id == sent.session_key]
         assert sum(entry.cost_nanos for entry in entries) == bill.cost()
 
@@ -303,7 +303,9 @@ class Mix(World):
             old = had.get(balance.id)
             fits = may_pay(balance, kind, session.called, self.now_ns)
             assert fits or old is None or balance.held <= old.held
-            if not fits and not self.overdrawn and old is not None:
+            # Octets are taken to have been used at the report before: a balance that was good then may pay for them.
+            fitted = may_pay(balance, kind, session.called, session.opened_at_ns)
+            if not (fits or fitted or self.overdrawn) and old is not None:
                 assert old.value - balance.value <= old.held
 
     def finish(self) -> None:
@@ -349,7 +351,13 @@ def _measure(asked: GroupRequest, rate: Rate | None) -> Measure:
     return next((units.measure() or Measure.OCTETS for units in asked.used), Measure.OCTETS)
 
 
+def _key(asked: GroupRequest, service: str) -> tuple[int | None, int | None]:
+    """What a group is known by in its session: one that is not named is the service's default."""
+    number = POLICIES[service].default_rating_group if asked.rating_group is None else asked.rating_group
+    return number, asked.service_id
+
+
 def _group(session: Session | None, asked: GroupRequest) -> Group | None:
     groups = () if session is None else session.groups
-    key = (asked.rating_group, asked.service_id)
+    key = (None, None) if session is None else _key(asked, session.service)
     return next((group for group in groups if (group.rating_group, group.service_id) == key), None)

@@ -358,3 +358,13 @@ def test_the_clients_clock_is_the_time_of_rating_where_it_is_believable(off_s: i
     world.send(request(INITIAL, 0, group(ask=ANY), event_at_ns=world.now_ns + off_s * NS_PER_S))
     started_at_ns = world.sessions["s"].groups[0].started_at_ns
     assert started_at_ns == world.now_ns + (off_s * NS_PER_S if counts else 0)
+
+
+def test_a_group_that_is_not_named_is_rated_and_recorded_as_the_default_and_answered_without_a_name() -> None:
+    world = World(money(AUD))
+    answer = world.send(request(INITIAL, 0, group(None, ANY)))
+    assert answer.groups[0].rating_group is None
+    answer = world.send(request(UPDATE, 1, group(100, ANY, [octets(MIB)])))
+    assert answer.groups[0].rating_group == 100
+    world.send(request(TERMINATION, 2, group(None, used=[octets(MIB)])))
+    assert [(cdr.rating_group, cdr.usage, cdr.cost_nanos) for cdr in world.cdrs] == [(100, 2 * MIB, 2 * AUD // 100)]

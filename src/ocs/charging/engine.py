@@ -61,8 +61,33 @@ def decide(
         return remembered
     if others is None and (needed := _needed(account, session, tariff, now_ns)):
         return Outcome(needs=needed)
-    work = Work(account, session, request, tariff, policy, now_ns, others or ())
-    return _procedure(session, request)(work)
+    work = Work(account, session, _with_groups(request, policy), tariff, policy, now_ns, others or ())
+    return _as_asked(_procedure(session, request)(work), request)
+
+
+def _with_groups(request: ChargingRequest, policy: ServicePolicy) -> ChargingRequest:
+    """The request with the service's default group where the client names none: it is rated and recorded as that."""
+    if all(asked.rating_group is not None for asked in request.groups):
+        return request
+    groups = tuple(
+        msgspec.structs.replace(asked, rating_group=policy.default_rating_group)
+        if asked.rating_group is None
+        else asked
+        for asked in request.groups
+    )
+    return msgspec.structs.replace(request, groups=groups)
+
+
+def _as_asked(outcome: Outcome, request: ChargingRequest) -> Outcome:
+    """The outcome with answers that name a group only where the client did."""
+    answer = outcome.answer
+    if answer is None or all(asked.rating_group is not None for asked in request.groups):
+        return outcome
+    groups = tuple(
+        msgspec.structs.replace(group, rating_group=asked.rating_group)
+        for group, asked in zip(answer.groups, request.groups, strict=False)
+    )
+    return msgspec.structs.replace(outcome, answer=msgspec.structs.replace(answer, groups=groups))
 
 
 def _remembered(session: Session, request: ChargingRequest) -> Outcome | None:

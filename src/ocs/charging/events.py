@@ -21,9 +21,6 @@ from ocs.charging.work import Work
 from ocs.rating.tariff import NotFound
 from ocs.rating.units import Measure
 
-_WITHOUT_UNITS = GroupRequest()
-"""An event without any container counts one unit."""
-
 
 def decide_event(work: Work) -> Outcome:
     """Decide on an EVENT_REQUEST; only direct debiting moves anything, in one exchange."""
@@ -33,6 +30,11 @@ def decide_event(work: Work) -> Outcome:
         answer = ChargingAnswer(Result.UNABLE_TO_COMPLY, why="action_not_served")
         return Outcome(answer=answer)
     return decide(work)
+
+
+def _asked(work: Work) -> tuple[GroupRequest, ...]:
+    """What the event is of; one without any container counts one unit."""
+    return work.request.groups or (GroupRequest(work.policy.default_rating_group),)
 
 
 def _direct_debiting(work: Work) -> Outcome:
@@ -45,7 +47,7 @@ def _direct_debiting(work: Work) -> Outcome:
     if not work.usable:
         refusal = ChargingAnswer(RESULT_OF_REASON["disabled_account"], why="disabled_account")
         return work.refuse_session(refusal, state)
-    answers = [_debit(work, asked) for asked in work.request.groups or (_WITHOUT_UNITS,)]
+    answers = [_debit(work, asked) for asked in _asked(work)]
     refusals = [answer for answer in answers if answer.result is not Result.SUCCESS]
     shown = tuple(answers) if work.request.groups else ()
     at_command = work.request.command_level or not work.request.groups or not work.request.refuse_in_group
@@ -121,7 +123,7 @@ def _amount(asked: GroupRequest, measure: Measure) -> int | None:
 def _check_balance(work: Work) -> Outcome:
     """Check-Balance-Result (RFC 8506 8.6): whether all that is asked could be paid now. Moves nothing."""
     enough = work.usable
-    for asked in work.request.groups or (_WITHOUT_UNITS,):
+    for asked in _asked(work):
         priced = _price(work, asked)
         if isinstance(priced, GroupAnswer):
             return Outcome(answer=ChargingAnswer(priced.result, why=priced.why))
@@ -133,7 +135,7 @@ def _check_balance(work: Work) -> Outcome:
 def _price_enquiry(work: Work) -> Outcome:
     """Cost-Information (RFC 8506 8.7): what it would cost in money, connect fee included. Moves nothing."""
     cost_nanos = 0
-    for asked in work.request.groups or (_WITHOUT_UNITS,):
+    for asked in _asked(work):
         priced = _price(work, asked)
         if isinstance(priced, GroupAnswer):
             return Outcome(answer=ChargingAnswer(priced.result, why=priced.why))
