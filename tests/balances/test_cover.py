@@ -314,3 +314,39 @@ def test_the_dearer_fee_is_held_and_the_dearer_price_of_each_subject() -> None:
     assert cover(worst, choice, lambda balance: 10**6, 100).nanos == 1_009
     gone, _ = dearest(now, State((Meter(PENNY),)), 100)
     assert gone.subject_rates == (("half", None),)
+
+
+def test_a_maximum_that_disconnects_on_both_sides_ends_the_grant_at_the_lower_one() -> None:
+    three, five = (Rate("r", Measure.OCTETS, 10, max_cost_nanos=nanos, disconnect=True) for nanos in (300, 500))
+    for now, after in ((three, five), (five, three)):
+        one, choice = book(money(10**6))
+        assert reserve_across(one, choice, plain(now), plain(after), 31) is None
+        assert reserve_across(one, choice, plain(now), plain(after), 30) is not None
+
+
+def test_a_part_of_a_nano_is_held_whole_and_tiers_that_are_not_reached_add_nothing() -> None:
+    third = Rate("r", Measure.OCTETS, 1, 3, tiers=(Tier(100, 1_000, 1, 50),))
+    worst, extra = dearest(plain(third), plain(third), 100)
+    assert extra == 2
+    assert cover(worst, Choice((), (money(9),)), lambda balance: 9, 1).nanos == 1
+    assert dearest(plain(third), plain(third), 101)[1] == 2 + 2 * 49_000
+    # from octet 100 on the first tier is behind
+    behind = plain(third, position=100)
+    assert dearest(behind, behind, 1)[1] == 2 + 2 * 49_000
+    tens_first = Rate("r", Measure.OCTETS, 10, 1, 10, tiers=(Tier(100, 1, 1, 1),))
+    assert dearest(plain(tens_first), plain(tens_first), 100)[1] == 2 + 2 * 90
+    assert dearest(plain(tens_first, position=100), plain(tens_first, position=100), 100)[1] == 2
+
+
+@pytest.mark.parametrize("kind", ["units", "money"])
+def test_a_hold_on_a_balance_that_may_no_longer_pay_is_used_first(kind: str) -> None:
+    gone = units(100, "gone") if kind == "units" else money(1_000, "gone")
+    one, choice = book(gone, units(100), money(1_000))
+    choice = Choice(
+        tuple(balance for balance in choice.units if balance.id != "gone"),
+        tuple(balance for balance in choice.money if balance.id != "gone"),
+    )
+    own = {"gone": 30 if kind == "units" else 300, "units": 0, "money": 0}
+    done = debit(one, choice, state(), 40, own, 30)
+    assert done.taken == ({"gone": 30, "units": 10} if kind == "units" else {"gone": 300, "units": 10})
+    assert done.overdraft_nanos == 0

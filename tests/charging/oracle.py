@@ -170,10 +170,6 @@ class _Meter:
             return rounded(self.rate, sum(exact_cost(self.rate, length, start) for start, length in stretches))
         return segment_cost(self.rate, sum(length for _, length in stretches))
 
-    def goes_on_at(self, position: int) -> bool:
-        """Whether it stands where more of an increment may be paid for already."""
-        return bool(self.stretches) and (not self.rate.tiers or sum(self.stretches[-1]) == position)
-
     def use(self, position: int, more: int, nanos: int) -> None:
         self.stretches = _with(self.stretches, position, more)
         self.charged += nanos
@@ -259,9 +255,7 @@ class _Settling:
                 price = meters[""].rate if not subject else self.payers.subjects.get(subject)
                 if price is not None:
                     meter = meters.setdefault(subject, _Meter(price))
-                    payers = list(money)
-                    if self.purse(payers) > 0 or meter.goes_on_at(self.position):
-                        rest -= self.charge(meter, rest, payers)
+                    rest -= self.charge(meter, rest, list(money))
             rest -= self.charge(meters[""], rest, [])
         if rest:
             meter = meters[""]

@@ -85,6 +85,11 @@ def test_balances_of_the_group_stand_where_the_first_own_one_does_each_kind_for_
     assert order(sharing(), own, other) == ["first", "p", "b/p", "last", "cash", "b/cash", "more"]
 
 
+def test_what_comes_after_several_own_balances_of_the_group_still_pays() -> None:
+    own = account("a", pot("p", 5), pot("q", 5), Balance("last", Kind.DATA, 1, weight=-1), money(AUD))
+    assert order(sharing(), own, account("b", pot("p", 1))) == ["p", "q", "b/p", "last", "money"]
+
+
 @pytest.mark.parametrize(
     ("others", "expected"),
     [

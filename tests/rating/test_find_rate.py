@@ -297,3 +297,19 @@ def test_versions_take_over_one_after_the_other() -> None:
     ]
     assert first.at(NOON + HOUR_NS) is third
     assert msgspec.structs.replace(third, valid_from_ns=0).at(0).version == "v3"
+
+
+def test_the_first_fallback_that_has_a_rate_counts() -> None:
+    one = tariff(
+        plan("none", {"99": (window("no"),)}),
+        plan("first", {"": (window("first"),)}),
+        plan("second", {"": (window("second"),)}),
+        subjects={"s": {"voice": (Activation(0, "none", ("first", "second")),)}},
+    )
+    assert found(one, "s") == "first"
+
+
+def test_a_subject_of_no_tenant_shares_the_rest_of_no_tenant() -> None:
+    one = tariff(plan("rest", {"": (window("rest"),)}), subjects={"*any": {"voice": (Activation(0, "rest"),)}})
+    assert found(one, "bob") == "rest"
+    assert found(one, "acme:bob") == "no_plan"

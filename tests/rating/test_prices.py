@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocs.rating.prices import Rate, affordable, price, round_up
+from ocs.rating.prices import Rate, Tier, affordable, price, round_nanos, round_up
 from ocs.rating.units import NS_PER_S, Measure
 from tests.charging.oracle import segment_cost
 
@@ -86,3 +87,39 @@ def test_the_rest_of_an_increment_that_was_paid_is_affordable_without_money() ->
 def test_nothing_is_affordable_where_less_is_there_than_was_charged_already() -> None:
     rate = Rate("minute", Measure.TIME, AUD // 10, MIN, MIN)
     assert affordable(rate, 20 * NS_PER_S, 10 * NS_PER_S, AUD // 10 - 1) == 0
+
+
+@pytest.mark.parametrize(
+    ("exact", "divisor", "rounding", "nanos"),
+    [
+        (5, 10, "middle", 1),
+        (-5, 10, "middle", -1),
+        (-4, 10, "middle", 0),
+        (1, 10, "up", 1),
+        (-1, 10, "up", -1),
+        (-19, 10, "down", -1),
+    ],
+)
+def test_rounding_is_symmetric_around_zero(exact: int, divisor: int, rounding: str, nanos: int) -> None:
+    assert round_nanos(exact, divisor, 1, rounding) == nanos
+
+
+TIERED = st.builds(
+    lambda rate, tiers: msgspec.structs.replace(rate, tiers=tuple(sorted(tiers, key=lambda tier: tier.start))),
+    RATES,
+    st.lists(
+        st.builds(Tier, st.integers(1, 10**6), st.integers(0, AUD), st.integers(1, MIB), st.integers(1, 10**5)),
+        max_size=3,
+        unique_by=lambda tier: tier.start,
+    ),
+)
+
+
+@given(rate=TIERED, usage=st.integers(0, 3 * 10**6), start=st.integers(0, 10**6))
+def test_tiers_cost_what_the_oracle_says(rate: Rate, usage: int, start: int) -> None:
+    assert price(rate, usage, start) == segment_cost(rate, usage, start)
+
+
+@given(rate=TIERED, usage=st.integers(0, 3 * 10**6), start=st.integers(0, 10**6), more=st.integers(0, 10**6))
+def test_in_tiers_too_a_price_never_falls_as_usage_grows(rate: Rate, usage: int, start: int, more: int) -> None:
+    assert price(rate, usage, start) <= price(rate, usage + more, start)

@@ -358,18 +358,13 @@ def _take_rounded(walk: _Walk, sliced: Sliced) -> None:
 
 
 def _cover_by_money(walk: _Walk, state: State) -> None:
-    """Let the money balances pay, neighbours of one price together.
-
-    An empty balance goes on where an increment is begun, but begins none.
-    """
+    """Let the money balances pay, neighbours of one price together; an empty one for what costs nothing."""
     for subject, payers in _by_subject(walk.money):
         if not walk.rest:
             return
         rate = walk.meters[""].rate if not subject else dict(state.subject_rates).get(subject)
         if rate is not None:
-            meter = _meter(walk, subject, rate)
-            if meter.priced or walk.purse(payers) > 0:
-                _charge(walk, meter, walk.rest, payers)
+            _charge(walk, _meter(walk, subject, rate), walk.rest, payers)
         if walk.steps is not None:
             walk.note("money")
 
