@@ -110,6 +110,15 @@ def test_outside_its_windows_a_destination_is_not_sold_and_within_them_no_longer
     assert (given.granted, given.validity_time_s, given.tariff_change_at_ns) == (300 * NS_PER_S, 300, None)
 
 
+def test_usage_between_windows_is_counted_unrated_and_what_comes_after_it_is_rated_again() -> None:
+    """19:50 to 08:10, delivered all the same: ten minutes each evening and morning have a price."""
+    for pieces_s in ((44_400,), (600, 43_200, 600), (300, 43_500, 600)):
+        world = world_with(Window("*any", DAY, timing(8, 20)), at="2026-11-18T18:50")
+        assert talk(world, *pieces_s) == {"money": 12 * AUD}
+        assert sum(cdr.unrated for cdr in world.cdrs) == 12 * 3_600 * NS_PER_S
+        assert sum(cdr.usage for cdr in world.cdrs) == 44_400 * NS_PER_S
+
+
 # --- windows of balances --------------------------------------------------------------------------------------------
 
 

@@ -80,9 +80,7 @@ class _Report:
     def debit(self, stretch: Stretch) -> None:
         """Debit a stretch of usage, cut where another rate takes over."""
         for _ in range(SEGMENTS_PER_REPORT_MAX):
-            self._at(stretch.from_ns)
-            segment = self.group.segment
-            until_ns = None if segment is None else segment.until_ns
+            until_ns = self._at(stretch.from_ns)
             amount = stretch.until(until_ns)
             self._debit(amount, stretch.from_ns)
             if amount == stretch.amount or until_ns is None:
@@ -90,16 +88,17 @@ class _Report:
             stretch = stretch.after(amount, until_ns)
         self._debit(stretch.amount, stretch.from_ns)
 
-    def _at(self, at_ns: int) -> None:
-        """Begin another segment where the one that stands is over."""
+    def _at(self, at_ns: int) -> int | None:
+        """Begin another segment where the one that stands is over, or there is none; returns until when it holds."""
         segment = self.group.segment
-        if segment is None or segment.until_ns is None or at_ns < segment.until_ns:
-            return
+        if segment is not None and (segment.until_ns is None or at_ns < segment.until_ns):
+            return segment.until_ns
         found = self.payer.find_rate(self.group.rating_group, at_ns)
         begun = self.payer.segment(found, self.group)
-        if begun is not None and begun.tariff_version != segment.tariff_version and self.group.usage:
-            self.group = self.cut(self.group)
+        if segment is not None and begun is not None and begun.tariff_version != segment.tariff_version:
+            self.group = self.cut(self.group) if self.group.usage else self.group
         self.group = msgspec.structs.replace(self.group, segment=begun)
+        return found.until_ns
 
     def _debit(self, amount: int, at_ns: int) -> None:
         group, segment = self.group, self.group.segment
