@@ -25,6 +25,8 @@ from ocs.store.sqlite import SqliteStore
 from tests.faults.child import Child
 from tests.faults.plays import LINES, Play, Request, write_play
 
+DEFAULT_GROUP = {"data": 100, "voice": 200, "sms": 300}
+"""What the sample configuration rates and records where the client names no group."""
 KILLS = int(os.environ.get("OCS_FAULTS_KILLS", "15"))
 SEED = int(os.environ.get("OCS_FAULTS_SEED", "1"))
 SESSIONS_AT_ONCE = 12
@@ -183,7 +185,10 @@ async def check_account(store, line, plays):
     # And it is what the sessions cost, reckoned by hand: each rating group once, all of its usage.
     scale = {"voice": NS_PER_S}
     reckoned = {
-        (play.session_id, group): (play.usage[group] * scale.get(play.service, 1), cost)
+        (play.session_id, DEFAULT_GROUP[play.service] if group is None else group): (
+            play.usage[group] * scale.get(play.service, 1),
+            cost,
+        )
         for play in plays
         for group, cost in play.costs().items()
     }
