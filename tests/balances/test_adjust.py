@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from ocs.balances.account import DEFAULT_BALANCE, Account, Balance, Status
-from ocs.balances.adjust import AdjustError, open_account, set_status, top_up
+from ocs.balances.adjust import (
+    AdjustError,
+    open_account,
+    remove_balance,
+    remove_expired,
+    set_status,
+    set_value,
+    top_up,
+)
 from ocs.balances.journal import Entry, Posting, differences
 from ocs.limits import BALANCES_PER_ACCOUNT_MAX
 from ocs.rating.units import Kind
@@ -106,3 +115,62 @@ def test_disabling_moves_nothing() -> None:
 @pytest.mark.parametrize(("at_ns", "usable"), [(8, True), (9, False), (10, False)])
 def test_an_account_is_usable_before_its_expiry_and_not_at_it(at_ns: int, usable: object) -> None:
     assert Account("a", 1, "AUD", "plan", expires_at_ns=9).usable(at_ns) is usable
+
+
+def standing(*balances: Balance) -> tuple[Account, list[Entry]]:
+    """An account as it is after its opening, and after some of it was held."""
+    bare = [msgspec.structs.replace(balance, held=0) for balance in balances]
+    account, entry = open_account(Account("a", 0, "AUD", "p", balances=tuple(bare)), 1, by="me", reason="new")
+    held = tuple(Posting(balance.id, 0, balance.held) for balance in balances if balance.held)
+    account = msgspec.structs.replace(account, version=2, balances=balances)
+    return account, [entry, Entry("a", 2, "charge", 1, postings=held)]
+
+
+@pytest.mark.parametrize(
+    ("before", "value", "kind"), [(70, 100, "set"), (70, 0, "reset"), (-5, 0, "reset"), (7, -3, "set")]
+)
+def test_a_balance_is_set_to_a_value_by_a_posting_and_what_is_held_stays(before: int, value: int, kind: str) -> None:
+    account, journal = standing(Balance("money", Kind.MONETARY, before, held=4), Balance("other", Kind.DATA, 9))
+    after, entry = set_value(account, "money", value, 5, by="me", reason="goodwill")
+    assert [(balance.value, balance.held) for balance in after.balances] == [(value, 4), (9, 0)]
+    assert (entry.kind, entry.version, entry.at_ns, entry.by, entry.reason) == (kind, 3, 5, "me", "goodwill")
+    assert entry.postings == (Posting("money", value - before, 0),)
+    assert differences(after, [*journal, entry]) == []
+
+
+def test_a_balance_is_removed_with_what_it_has() -> None:
+    account, journal = standing(Balance("gift", Kind.DATA, 70), Balance("money", Kind.MONETARY, 5))
+    after, entry = remove_balance(account, "gift", 5, by="me", reason="over")
+    assert [balance.id for balance in after.balances] == ["money"]
+    assert (entry.kind, entry.postings, entry.closed) == ("remove", (Posting("gift", -70, 0),), ("gift",))
+    assert differences(after, [*journal, entry]) == []
+
+
+def test_what_sessions_hold_is_not_removed_and_what_is_not_there_neither() -> None:
+    account, _ = standing(Balance("gift", Kind.DATA, 70, held=1))
+    with pytest.raises(AdjustError, match="held by open sessions"):
+        remove_balance(account, "gift", 5, by="me", reason="over")
+    for change in (
+        lambda: remove_balance(account, "gone", 5, by="me", reason="over"),
+        lambda: set_value(account, "gone", 5, 5, by="me", reason="over"),
+    ):
+        with pytest.raises(AdjustError, match="no balance gone"):
+            change()
+
+
+def test_expired_balances_are_removed_but_for_those_that_are_held_or_owe() -> None:
+    account, journal = standing(
+        Balance("now", Kind.DATA, 70, expires_at_ns=10),
+        Balance("later", Kind.DATA, 70, expires_at_ns=11),
+        Balance("held", Kind.DATA, 70, held=1, expires_at_ns=10),
+        Balance("debt", Kind.MONETARY, -1, expires_at_ns=10),
+        Balance("empty", Kind.MONETARY, 0, expires_at_ns=10),
+        Balance("never", Kind.DATA, 70),
+    )
+    done = remove_expired(account, 10, by="clock", reason="expiry")
+    assert done is not None
+    after, entry = done
+    assert [balance.id for balance in after.balances] == ["later", "held", "debt", "never"]
+    assert (entry.kind, entry.closed) == ("expiry", ("now", "empty"))
+    assert differences(after, [*journal, entry]) == []
+    assert remove_expired(after, 10, by="clock", reason="expiry") is None

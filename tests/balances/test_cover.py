@@ -10,7 +10,7 @@ import pytest
 from ocs.balances.account import Account, Balance, Factor
 from ocs.balances.book import Book
 from ocs.balances.choice import Choice
-from ocs.balances.cover import Meter, State, cover, subjects_of, zero_slice
+from ocs.balances.cover import Meter, State, cover, owed, subjects_of, zero_slice
 from ocs.balances.dearest import dearest
 from ocs.balances.reserve import budget_of, debit, reserve, reserve_across
 from ocs.rating.prices import Rate, Tier
@@ -62,6 +62,15 @@ def covered(usage: int, *balances: Balance, at: State | None = None) -> tuple[in
         # the first factor that fits, and none that does not
         ([units(300, factors=(Factor("voice", 5), Factor("data", 2)))], (100, 100, {"units": 200}, 0, "")),
         ([units(300, factors=(Factor("voice", 5),))], (100, 100, {"units": 100}, 0, "")),
+        # small ones: slices of two, the last unit for three octets
+        ([units(200, rating_subject="*zero2"), money(0)], (100, 100, {"units": 100}, 0, "")),
+        ([units(99, rating_subject="*zero2"), money(20)], (100, 98, {"units": 98, "money": 20}, 20, "")),
+        ([units(1, factors=(Factor("*any", 1, 3),))], (3, 3, {"units": 1}, 0, "no_credit")),
+        # a price of its own with a factor: 33 units for 99 octets, and money for them
+        (
+            [units(33, rating_subject="half", factors=(Factor("*any", 1, 3),)), money(505)],
+            (100, 99, {"money": 505, "units": 33}, 505, ""),
+        ),
         # slices and a factor: 4 slices of 30, a half for each octet
         ([units(300, rating_subject="*zero30", factors=(Factor("*any", 1, 2),))], (100, 100, {"units": 60}, 0, "")),
         # a unit balance with a price of its own takes units and money
@@ -100,6 +109,17 @@ def test_the_fee_comes_first_and_whoever_cannot_pay_it_gets_nothing() -> None:
         "blocked",
     )
     assert covered(0, units(100), money(7), at=state(fee_nanos=7)) == (0, 0, {}, 0, "")
+
+
+def test_what_is_owed_for_usage_and_where_it_leaves_the_segment() -> None:
+    assert owed(state(TENS, fee_nanos=7), 0)[0] == 0
+    nanos, after = owed(state(TENS, fee_nanos=7, position=5), 11)
+    assert (nanos, after.position, after.fee_nanos, after.spent_nanos) == (207, 16, 0, 200)
+    assert (after.meters[0].priced, after.meters[0].charged_nanos) == (11, 200)
+    assert owed(after, 9)[0] == 0
+    one, choice = book(money(1_000))
+    walked = cover(state(TENS, fee_nanos=7, position=5), choice, budget_of(one), 11).state
+    assert walked == after
 
 
 def test_a_maximum_cost_makes_the_rest_free_or_ends_it() -> None:

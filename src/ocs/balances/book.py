@@ -158,19 +158,6 @@ class Book:
             change[1] += held
 
 
-def _is_plain_money(balance: Balance) -> bool:
-    """Money that is for everything and for ever: a debt on another might never count against later credit."""
-    return balance.kind is Kind.MONETARY and not (
-        balance.destinations
-        or balance.categories
-        or balance.timings
-        or balance.rating_subject
-        or balance.disabled
-        or balance.blocker
-        or balance.expires_at_ns is not None
-    )
-
-
 def _is_unbound(balance: Balance) -> bool:
     """Whether money may be used for everything, at all times and at the price of the event."""
     bound = balance.destinations or balance.categories or balance.timings or balance.rating_subject
