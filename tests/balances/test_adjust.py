@@ -16,7 +16,7 @@ from ocs.balances.adjust import (
     top_up,
 )
 from ocs.balances.journal import Entry, Posting, differences
-from ocs.limits import BALANCES_PER_ACCOUNT_MAX
+from ocs.limits import BALANCE_MAX, BALANCES_PER_ACCOUNT_MAX
 from ocs.rating.units import Kind
 
 MONEY = Balance("money", Kind.MONETARY, 100, weight=3, expires_at_ns=9)
@@ -174,3 +174,11 @@ def test_expired_balances_are_removed_but_for_those_that_are_held_or_owe() -> No
     assert (entry.kind, entry.closed) == ("expiry", ("now", "empty"))
     assert differences(after, [*journal, entry]) == []
     assert remove_expired(after, 10, by="clock", reason="expiry") is None
+
+
+def test_a_balance_is_filled_up_to_the_limit_and_not_beyond_it() -> None:
+    account, _ = standing(Balance("money", Kind.MONETARY, 5))
+    after, _ = top_up(account, MONEY, BALANCE_MAX - 5, 1, by="me", reason="much")
+    assert after.balances[0].value == BALANCE_MAX
+    with pytest.raises(AdjustError, match="cannot hold as much"):
+        top_up(account, MONEY, BALANCE_MAX - 4, 1, by="me", reason="too much")

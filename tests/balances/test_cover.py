@@ -331,7 +331,8 @@ def test_the_dearer_fee_is_held_and_the_dearer_price_of_each_subject() -> None:
     worst, extra = dearest(now, after, 100)
     assert worst.fee_nanos == 9
     assert extra == 2 + 1 + (90 + 1)
-    assert cover(worst, choice, lambda balance: 10**6, 100).nanos == 1_009
+    walked = cover(worst, choice, lambda balance: 10**6, 100)
+    assert (walked.nanos, dict(walked.taken)) == (1_009, {"units": 100, "money": 1_009})
     gone, _ = dearest(now, State((Meter(PENNY),)), 100)
     assert gone.subject_rates == (("half", None),)
 
@@ -370,3 +371,21 @@ def test_a_hold_on_a_balance_that_may_no_longer_pay_is_used_first(kind: str) -> 
     done = debit(one, choice, state(), 40, own, 30)
     assert done.taken == ({"gone": 30, "units": 10} if kind == "units" else {"gone": 300, "units": 10})
     assert done.overdraft_nanos == 0
+
+
+def test_where_both_prices_fall_what_is_held_falls_too_and_by_single_octets() -> None:
+    """51 octets at 10, and 49 at 2 or at 1."""
+    one, other = (Rate("r", Measure.OCTETS, 10, tiers=(Tier(51, nanos, 1, 1),)) for nanos in (1, 2))
+    for now, after in ((one, other), (other, one)):
+        worst, _ = dearest(plain(now), plain(after), 100)
+        assert cover(worst, Choice((), (money(10**6),)), lambda balance: 10**6, 100).nanos == 510 + 98
+
+
+def test_a_subject_without_a_price_on_one_side_takes_none_from_the_others() -> None:
+    now = State((Meter(PENNY),), subject_rates=(("gone", None), ("half", HALF)))
+    after = State((Meter(PENNY),), subject_rates=(("gone", PENNY), ("half", TENS)))
+    worst, _ = dearest(now, after, 100)
+    prices = dict(worst.subject_rates)
+    assert prices["gone"] is None
+    assert prices["half"] is not None
+    assert (prices["half"].price_nanos, prices["half"].unit_size) == (100, 10)
