@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol, cast
 
@@ -44,7 +45,7 @@ class Failed(Exception):
         self.why = why
 
 
-class Command:
+class Command(ABC):
     """One command on its way through the lane of an account.
 
     outcome: what was decided last; ticket: its place in the committer, None where nothing is to be written.
@@ -86,13 +87,13 @@ class Command:
         """The outcome with what has to be stored besides."""
         return outcome
 
+    @abstractmethod
     def succeed(self) -> None:
         """Tell who waits: `outcome` is durable, or moves nothing."""
-        raise NotImplementedError
 
+    @abstractmethod
     def fail(self, result: Result, why: str, cause: Exception | None) -> None:
         """Tell who waits that there is no answer."""
-        raise NotImplementedError
 
 
 class Charge(Command):
