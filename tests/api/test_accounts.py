@@ -2,7 +2,7 @@ import msgspec
 import pytest
 
 from ocs.balances.account import Balance, Status
-from ocs.balances.journal import differences
+from ocs.balances.journal import differences, fold
 from ocs.rating.units import Kind
 from tests.api.server import NOW_NS, Server, money
 
@@ -118,7 +118,7 @@ async def test_an_account_is_created_with_its_journal(server):
         "messages": (20, "units"),
     }
     account = (await server.store.load("new", None)).account
-    assert differences(account, await server.store.journal("new", 0, 10)) == []
+    assert differences(account, fold(await server.store.journal("new", 0, 10))) == []
     assert await server.store.find_account(["msisdn:491"]) == "new"
 
 

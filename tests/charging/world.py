@@ -8,7 +8,7 @@ import msgspec
 
 from ocs.balances import adjust
 from ocs.balances.account import Account, Balance, Status
-from ocs.balances.journal import Entry, differences
+from ocs.balances.journal import Entry, differences, fold
 from ocs.cdr.records import Cdr
 from ocs.charging import engine
 from ocs.charging.memory import remember
@@ -148,7 +148,7 @@ class World:
         account = self.account
         assert account is not None
         if account.id == "a":
-            assert differences(account, self.journal) == []
+            assert differences(account, fold(self.journal)) == []
         held: dict[str, int] = {}
         for session in self.sessions.values():
             for group in session.groups:

@@ -16,7 +16,7 @@ from collections import Counter
 
 import pytest
 
-from ocs.balances.journal import differences
+from ocs.balances.journal import differences, fold
 from ocs.diameter.base_answers import ORIGIN_STATE_ID, make_origin
 from ocs.diameter.client import Client, result_of
 from ocs.limits import PAGE_ROWS_MAX
@@ -171,7 +171,7 @@ async def check_account(store, line, plays):
     ]
     # The journal is complete, and folds to the account; nothing is held for sessions that are over.
     assert [entry.version for entry in entries] == list(range(1, account.version + 1))
-    assert differences(account, entries) == []
+    assert differences(account, fold(entries)) == []
     assert [balance.held for balance in account.balances] == [0] * len(account.balances)
     # No request was processed twice.
     requests = [(entry.session_id, entry.request) for entry in entries if entry.session_id]

@@ -5,7 +5,7 @@ import asyncio
 import msgspec
 import pytest
 
-from ocs.balances.journal import Entry, Posting, differences
+from ocs.balances.journal import Entry, Posting, differences, fold
 from ocs.charging.outcome import AccountWrite, Outcome
 from ocs.nms.metrics import Metrics
 from ocs.store.commands import Failed
@@ -70,7 +70,7 @@ async def ledger(store):
     return [
         difference
         for account in await store.accounts("", 10)
-        for difference in differences(account, await store.journal(account.id, 0, 1_000))
+        for difference in differences(account, fold(await store.journal(account.id, 0, 1_000)))
     ]
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 from ocs.balances import adjust
 from ocs.balances.account import Account
-from ocs.balances.journal import Entry, differences
+from ocs.balances.journal import Entry, differences, fold
 from ocs.cdr.records import Cdr
 from ocs.charging import engine
 from ocs.charging.memory import remember
@@ -120,7 +120,7 @@ class Driver:
             self.sessions[kept.key] = kept
         for account in self.accounts.values():
             of_account = [entry for entry in self.journal if entry.account_id == account.id]
-            assert differences(account, of_account) == []
+            assert differences(account, fold(of_account)) == []
 
     def available(self, kind: Kind) -> int:
         """What all own balances of a kind have that no session holds."""

@@ -16,7 +16,7 @@ from ocs.api.problems import Problem
 from ocs.api.reading import body, number_cursor, page_limit, query
 from ocs.api.views import account_view, entry_view
 from ocs.balances.account import Account
-from ocs.balances.journal import differences
+from ocs.balances.journal import differences, fold
 from ocs.charging.outcome import Outcome
 from ocs.charging.session import Session
 
@@ -144,4 +144,4 @@ class Accounts:
         # What was written since the account was read is not part of it.
         entries = [entry for entry in entries if entry.version <= account.version]
         content = {"id": account.id, "version": account.version, "entries": len(entries)}
-        return json_response({**content, "differences": differences(account, entries)})
+        return json_response({**content, "differences": differences(account, fold(entries))})

@@ -50,38 +50,78 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     reason: str = ""
 
 
-def fold(entries: Iterable[Entry]) -> dict[str, tuple[int, int]]:
-    """(value, held) of each balance that a complete journal of one account leads to."""
-    sums: dict[str, tuple[int, int]] = {}
+class Sum(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What entries did to one balance; openings: how often it was opened, less how often it was removed."""
+
+    balance_id: str
+    value: int
+    held: int
+    openings: int
+
+
+class Folded(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Journal entries of one account added up. It does not matter in which order, nor in how many parts.
+
+    entries: how many; last_version: the highest version among them; cost_nanos: what they charged.
+    sums: by balance, in the order of ids; a balance that was removed stays, with zeros.
+    """
+
+    entries: int = 0
+    last_version: int = 0
+    cost_nanos: int = 0
+    sums: tuple[Sum, ...] = ()
+
+    def plus(self, other: Folded) -> Folded:
+        """Both together."""
+        sums = {one.balance_id: one for one in self.sums}
+        for one in other.sums:
+            mine = sums.get(one.balance_id)
+            if mine is not None:
+                one = Sum(one.balance_id, mine.value + one.value, mine.held + one.held, mine.openings + one.openings)
+            sums[one.balance_id] = one
+        return Folded(
+            self.entries + other.entries,
+            max(self.last_version, other.last_version),
+            self.cost_nanos + other.cost_nanos,
+            tuple(sums[balance_id] for balance_id in sorted(sums)),
+        )
+
+
+def fold(entries: Iterable[Entry]) -> Folded:
+    """Entries of one account, added up."""
+    number = last_version = cost_nanos = 0
+    sums: dict[str, list[int]] = {}
     for entry in entries:
+        number += 1
+        last_version = max(last_version, entry.version)
+        cost_nanos += entry.cost_nanos
         for balance in entry.opened:
-            sums[balance.id] = (0, 0)
+            sums.setdefault(balance.id, [0, 0, 0])[2] += 1
         for posting in entry.postings:
-            value, held = sums[posting.balance_id]
-            sums[posting.balance_id] = (value + posting.value, held + posting.held)
+            one = sums.setdefault(posting.balance_id, [0, 0, 0])
+            one[0] += posting.value
+            one[1] += posting.held
         for balance_id in entry.closed:
-            del sums[balance_id]
-    return sums
+            sums.setdefault(balance_id, [0, 0, 0])[2] -= 1
+    return Folded(number, last_version, cost_nanos, tuple(Sum(name, *sums[name]) for name in sorted(sums)))
 
 
-def differences(account: Account, entries: Iterable[Entry]) -> list[str]:
+def differences(account: Account, folded: Folded) -> list[str]:
     """What the journal and the account disagree in, readable; empty when the ledger is right."""
-    entries = list(entries)
+    if (folded.entries, folded.last_version) != (account.version, account.version):
+        journal = f"{folded.entries} journal entries up to version {folded.last_version}"
+        return [f"account {account.id}: version {account.version}, but {journal}"]
+    says = {one.balance_id: one for one in folded.sums}
     wrong = [
-        f"account {account.id}: journal entry {place} has version {entry.version}"
-        for place, entry in enumerate(entries, start=1)
-        if entry.version != place
+        f"account {account.id} balance {name}: the journal opened it {one.openings} times"
+        for name, one in says.items()
+        if one.openings not in {0, 1} or (one.openings == 0 and (one.value, one.held) != (0, 0))
     ]
-    if wrong or len(entries) != account.version:
-        return wrong or [f"account {account.id}: version {account.version}, but {len(entries)} journal entries"]
-    try:
-        folded = fold(entries)
-    except KeyError as error:
-        return [f"account {account.id}: the journal posts to balance {error}, which it never opened"]
     stated = {balance.id: (balance.value, balance.held) for balance in account.balances}
-    return [
+    said = {name: (one.value, one.held) for name, one in says.items() if one.openings}
+    return wrong + [
         f"account {account.id} balance {balance_id}: (value, held) is {stated.get(balance_id)}, "
-        f"the journal says {folded.get(balance_id)}"
-        for balance_id in sorted(stated.keys() | folded.keys())
-        if stated.get(balance_id) != folded.get(balance_id)
+        f"the journal says {said.get(balance_id)}"
+        for balance_id in sorted(stated.keys() | said.keys())
+        if stated.get(balance_id) != said.get(balance_id)
     ]

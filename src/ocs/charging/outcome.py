@@ -22,6 +22,20 @@ class AccountWrite(msgspec.Struct, frozen=True, gc=False):
     identities: tuple[str, ...] = ()
 
 
+class Effect(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Something to be done after the commit, at least once: it is kept in the outbox until it was done.
+
+    kind: "reauth" (a Re-Auth-Request) or "abort" (an Abort-Session-Request).
+    peer: Origin-Host that has to be reached, in lower case: the node that has a connection to it does it; "" = any.
+    session_id: the session that it is about. detail: what else has to be known, by kind.
+    """
+
+    kind: str
+    peer: str = ""
+    session_id: str = ""
+    detail: str = ""
+
+
 class Outcome(msgspec.Struct, frozen=True, gc=False):
     """One decision.
 
@@ -31,6 +45,7 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
         then nothing else is set.
     repeat: the stored content of an earlier answer to the same request; then nothing else is set.
     session: its new state, None = unchanged. page: answers that left the session row.
+    effects: what is to be done once it is durable; kept with the first write's account and version.
     conflict: why a command by people was refused, "" otherwise.
     notes: what is worth counting: "repeat", "late_number", "number_gap", "late_usage", "overrun", "overdraft",
         "implausible_usage", "unrated_usage", "adopted", "reused_session_id", "unknown_session", "expired", "emergency",
@@ -46,3 +61,4 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     conflict: str = ""
     needs: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    effects: tuple[Effect, ...] = ()

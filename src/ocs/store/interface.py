@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from enum import Enum
 from typing import NamedTuple, Protocol
 
 from ocs.balances.account import Account
-from ocs.balances.journal import Entry
+from ocs.balances.journal import Entry, Folded
 from ocs.cdr.records import Cdr
-from ocs.charging.outcome import Outcome
+from ocs.charging.outcome import Effect, Outcome
 from ocs.charging.session import Answered, Session
 
 
@@ -60,8 +60,46 @@ class DueSession(NamedTuple):
     session_key: str
 
 
+class Audit(NamedTuple):
+    """What the ledger has of one account, all of it as of one moment.
+
+    folded: the journal, with what was carried over from months that were dropped. sessions: the open ones.
+    cdr_cost_nanos: what its CDRs add up to, with those of months that were dropped.
+    """
+
+    account: Account
+    folded: Folded
+    sessions: tuple[Session, ...]
+    cdr_cost_nanos: int
+
+
+class DueEffect(NamedTuple):
+    """An effect that somebody has to see to; `number` counts those of one outcome from 0."""
+
+    account_id: str
+    version: int
+    number: int
+    attempts: int
+    effect: Effect
+
+
+class Lease(NamedTuple):
+    """Who has a lease now; wanted: somebody else has asked for it since it was taken or renewed."""
+
+    holder: str
+    wanted: bool
+
+
+Heard = Callable[[str, str], None]
+"""Takes what a node told all nodes: (topic, text)."""
+
+
 class Store(Protocol):
     """Where everything becomes durable. All methods raise StoreDown when the store cannot answer."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether other processes may write to it, too: what was read may be old."""
 
     async def open(self) -> None:
         """Connect, and make or check the schema."""
@@ -117,3 +155,32 @@ class Store(Protocol):
 
     async def count_open_sessions(self) -> dict[str, int]:
         """Open sessions by service."""
+
+    async def audit(self, account_ids: Sequence[str]) -> list[Audit]:
+        """The ledger of those of the accounts that there are, in the order of their ids."""
+
+    async def claim_effects(self, peers: Collection[str], now_ns: int, until_ns: int, limit: int) -> list[DueEffect]:
+        """Effects that are due, for one of `peers` or for any node, oldest first: the caller's until `until_ns`.
+
+        Then they are due again, with one attempt more. Two callers never get the same effect for the same time.
+        """
+
+    async def finish_effect(self, done: DueEffect) -> None:
+        """It was done, or is given up: it leaves the outbox."""
+
+    # Between nodes. A store of one process has all leases to give and nobody else to tell.
+
+    async def take_lease(self, name: str, holder: str, ttl_s: float) -> Lease:
+        """Take a lease that is free or over, or renew one's own, for `ttl_s` by the store's clock.
+
+        Where another holds it, it is noted that it is wanted, and the other is returned.
+        """
+
+    async def release_lease(self, name: str, holder: str) -> None:
+        """Give up a lease; nothing happens where it is another's. Who listens hears ("lease", name)."""
+
+    async def tell(self, topic: str, text: str) -> None:
+        """Tell all nodes that are connected now, this one included; text of at most 4,000 octets. Not durable."""
+
+    def listen(self, heard: Heard) -> None:
+        """Call `heard` for what is told from now on, on the loop; ("", "") when something may have been missed."""
