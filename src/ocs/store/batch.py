@@ -8,9 +8,19 @@ from typing import NamedTuple
 from ocs.balances.account import Account
 from ocs.balances.journal import Entry
 from ocs.cdr.records import Cdr
-from ocs.charging.outcome import Outcome
+from ocs.charging.outcome import Effect, Outcome
 from ocs.charging.session import AnswerPage, Session
 from ocs.store.interface import Applied
+
+
+class QueuedEffect(NamedTuple):
+    """A row of the outbox: the account and version of its outcome's first write, and its number among the effects."""
+
+    account_id: str
+    version: int
+    number: int
+    due_at_ns: int
+    effect: Effect
 
 
 class Batch(NamedTuple):
@@ -26,6 +36,7 @@ class Batch(NamedTuple):
     pages: list[AnswerPage]
     cdrs: list[Cdr]
     identities: list[tuple[str, str]]
+    effects: list[QueuedEffect]
 
 
 def select(outcomes: Sequence[Outcome], versions: Mapping[str, int]) -> Batch:
@@ -35,7 +46,7 @@ def select(outcomes: Sequence[Outcome], versions: Mapping[str, int]) -> Batch:
     out, so are all later ones of its accounts, even if their version fits: they were computed from a state that
     never came to be.
     """
-    batch = Batch([], {}, {}, [], [], [], [])
+    batch = Batch([], {}, {}, [], [], [], [], [])
     current = dict(versions)
     left_out: set[str] = set()
     for outcome in outcomes:
@@ -66,4 +77,9 @@ def select(outcomes: Sequence[Outcome], versions: Mapping[str, int]) -> Batch:
         if outcome.page is not None:
             batch.pages.append(outcome.page)
         batch.cdrs.extend(outcome.cdrs)
+        first = outcome.writes[0].entry
+        batch.effects.extend(
+            QueuedEffect(first.account_id, first.version, number, first.at_ns, effect)
+            for number, effect in enumerate(outcome.effects)
+        )
     return batch
