@@ -2,6 +2,9 @@
 
 from hypothesis import HealthCheck, settings
 
+pytest_plugins = ["tests.postgres.fixtures"]
+
+
 settings.register_profile(
     "ocs",
     max_examples=60,
