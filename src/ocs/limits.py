@@ -19,6 +19,8 @@ PEER_INFLIGHT_MAX: Final = 4_096
 INFLIGHT_MAX: Final = 16_384
 PEER_OUTPUT_OCTETS_MAX: Final = 8 * 1_048_576
 CER_TIMEOUT_S: Final = 10
+CONNECT_TIMEOUT_S: Final = 5
+CONNECT_HOSTS_MAX: Final = 4
 WATCHDOG_S: Final = 30
 DRAIN_TIMEOUT_S: Final = 5
 ANSWER_DEADLINE_S: Final = 4
@@ -47,6 +49,8 @@ CACHED_SESSIONS_PER_ACCOUNT_MAX: Final = 64
 CACHED_NAMES_MAX: Final = 200_000
 PENDING_PER_ACCOUNT_MAX: Final = 1_024
 CONFLICTS_PER_COMMAND_MAX: Final = 64
+HOT_CONFLICTS: Final = 3
+PINNED_ACCOUNTS_MAX: Final = 1_024
 SPOOL_OCTETS_MAX: Final = 64 * 1_048_576
 SUPERVISED_PER_ROUND_MAX: Final = 512
 FORGOTTEN_PER_ROUND_MAX: Final = 1_024
@@ -87,5 +91,6 @@ LIMITS: Final[dict[str, Limit]] = {
     "session_id_octets": Limit(SESSION_ID_OCTETS_MAX, 5004),
     "pending_per_account": Limit(PENDING_PER_ACCOUNT_MAX, 3004),
     "conflicts_per_command": Limit(CONFLICTS_PER_COMMAND_MAX, 3004),
+    "pinned_accounts": Limit(PINNED_ACCOUNTS_MAX, 2001),
     "spool_octets": Limit(SPOOL_OCTETS_MAX, 3004),
 }

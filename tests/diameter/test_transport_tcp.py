@@ -319,3 +319,21 @@ class Nowhere(asyncio.Transport):
 
     def resume_reading(self):
         pass
+
+
+# Connections of our own
+
+
+async def test_connect_takes_the_first_address_that_answers(kit):
+    links = []
+    _, port = kit.address
+    await tcp.connect(["127.0.0.9", "127.0.0.1"], port, links.append)
+    assert [(link.transport, link.remote, link.certificate_names) for link in links] == [
+        ("tcp", f"127.0.0.1:{port}", None)
+    ]
+
+
+async def test_connect_says_why_nobody_answered(kit):
+    _, port = kit.address
+    with pytest.raises(OSError, match=r"127.0.0.8: .*; 127.0.0.9: "):
+        await tcp.connect(["127.0.0.8", "127.0.0.9"], port, lambda _link: None)

@@ -21,11 +21,14 @@ from ocs.diameter.peer import Connection, Peer
 from ocs.diameter.peer_machine import SECOND_NS, WATCHDOG_JITTER_S
 from ocs.diameter.result_codes import ResultCode
 from ocs.diameter.routing import Local, make_local
-from ocs.diameter.transports import Accept, Link, tcp
+from ocs.diameter.transports import Accept, Connect, Link, tcp
 from ocs.limits import ANSWER_DEADLINE_S, CONNECTIONS_MAX, DRAIN_TIMEOUT_S, INFLIGHT_MAX, PEER_INFLIGHT_MAX
 
 _LISTEN: Final[Mapping[Transport, Callable[[str, int, Accept], Awaitable[asyncio.Server]]]] = {
     Transport.TCP: tcp.listen,
+}
+_CONNECT: Final[Mapping[Transport, Connect]] = {
+    Transport.TCP: tcp.connect,
 }
 # Applications keep ANSWER_DEADLINE_S themselves, and know best what to say then; this is for what they forget.
 _OVERDUE_NS: Final = (ANSWER_DEADLINE_S + 2) * SECOND_NS

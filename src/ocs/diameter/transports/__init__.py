@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import IPv4Address, IPv6Address
 from typing import Protocol
 
@@ -12,9 +12,13 @@ from ocs.diameter.errors import FramingLost
 class Link(Protocol):
     """One connection, as the peer's side sees it.
 
-    remote, local: "host:port" for people; remote_address, local_address: of this socket.
+    transport: "tcp", "tls" or "sctp". remote, local: "host:port" for people; remote_address, local_address: of this
+    socket. certificate_names: the names that the other side's certificate is for, in lower case; None where there was
+    no certificate, so that nothing can be held against the Origin-Host.
     """
 
+    transport: str
+    certificate_names: frozenset[str] | None
     remote: str
     local: str
     remote_address: IPv4Address | IPv6Address
@@ -59,3 +63,10 @@ class Handler(Protocol):
 
 Accept = Callable[[Link], Handler | None]
 """Takes a new connection; None: there are too many, it is ended."""
+
+Connect = Callable[[Sequence[str], int, Accept], Awaitable[None]]
+"""Connects to one peer that has these addresses or names, and gives the link to Accept as a listener does.
+
+TCP takes the first that answers, SCTP makes one association of all. Raises OSError with words for people; whoever
+cancels it leaves nothing behind.
+"""

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address
+from ssl import SSLContext, SSLObject
 from typing import Final, cast
 
 from ocs.diameter.admission import plain_address
 from ocs.diameter.errors import FramingLost
 from ocs.diameter.transports import Accept, Handler
 from ocs.diameter.wire import split_frames
-from ocs.limits import DRAIN_TIMEOUT_S, MESSAGE_OCTETS_MAX, PEER_OUTPUT_OCTETS_MAX
+from ocs.limits import CONNECT_TIMEOUT_S, DRAIN_TIMEOUT_S, MESSAGE_OCTETS_MAX, PEER_OUTPUT_OCTETS_MAX
 
 WRITE_HIGH_WATER_OCTETS: Final = 262_144
 BACKLOG: Final = 512
@@ -37,6 +39,8 @@ class TcpLink(asyncio.Protocol):
         self._output_octets = 0
         self._held = 0
         self._linger: asyncio.TimerHandle | None = None
+        self.transport = "tcp"
+        self.certificate_names: frozenset[str] | None = None
         self.remote = self.local = ""
         self.remote_address: IPv4Address | IPv6Address
         self.local_address: IPv4Address | IPv6Address
@@ -52,6 +56,10 @@ class TcpLink(asyncio.Protocol):
             transport.abort()  # it ended before it was looked at
             return
         self._transport = transport
+        secured: SSLObject | None = transport.get_extra_info("ssl_object")
+        if secured is not None:
+            self.transport = "tls"
+            self.certificate_names = _names(secured)
         self.remote, self.remote_address = _endpoint(remote)
         self.local, self.local_address = _endpoint(local)
         connected: socket.socket = transport.get_extra_info("socket")
@@ -163,9 +171,37 @@ async def listen(host: str, port: int, accept: Accept) -> asyncio.Server:
     return await loop.create_server(lambda: TcpLink(accept), host, port, backlog=BACKLOG)
 
 
+async def connect(
+    hosts: Sequence[str], port: int, accept: Accept, ssl: SSLContext | None = None, server_name: str = ""
+) -> None:
+    """Connect to the first of `hosts` that answers, each has CONNECT_TIMEOUT_S. Raises OSError: why none did."""
+    loop = asyncio.get_running_loop()
+    whys = []
+    for host in hosts:
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                name = (server_name or host) if ssl is not None else None
+                await loop.create_connection(lambda: TcpLink(accept), host, port, ssl=ssl, server_hostname=name)
+            return
+        except TimeoutError:
+            whys.append(f"{host}: no answer in {CONNECT_TIMEOUT_S} s")
+        except OSError as error:
+            whys.append(f"{host}: {error.strerror or error}")
+    raise OSError("; ".join(whys))
+
+
 def bound_to(server: asyncio.Server) -> list[tuple[str, int]]:
     """(address, port) of each socket of a server."""
     return [(name[0], name[1]) for name in (sock.getsockname() for sock in server.sockets)]
+
+
+def _names(secured: SSLObject) -> frozenset[str] | None:
+    """The dNSNames of the other side's certificate, which is verified; None where it showed none."""
+    certificate = secured.getpeercert()
+    if not certificate:
+        return None
+    alternatives = cast("Sequence[tuple[str, str]]", certificate.get("subjectAltName", ()))
+    return frozenset(name.lower() for kind, name in alternatives if kind == "DNS")
 
 
 def _endpoint(name: tuple[str, int]) -> tuple[str, IPv4Address | IPv6Address]:
