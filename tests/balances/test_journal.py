@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ocs.balances.account import Account, Balance
-from ocs.balances.journal import Entry, Posting, differences, fold
+from ocs.balances.journal import Entry, Folded, Posting, Sum, differences, fold
 from ocs.rating.units import Kind
 
 MONEY = Balance("money", Kind.MONETARY, 0)
@@ -12,41 +17,110 @@ DATA = Balance("data", Kind.DATA, 0)
 ENTRIES = [
     Entry("a", 1, "open", 0, postings=(Posting("money", 100, 0),), opened=(MONEY, DATA)),
     Entry("a", 2, "charge", 0, postings=(Posting("money", 0, 30), Posting("data", 0, 0))),
-    Entry("a", 3, "charge", 0, postings=(Posting("money", -20, -30),)),
+    Entry("a", 3, "charge", 0, postings=(Posting("money", -20, -30),), cost_nanos=20),
     Entry("a", 4, "topup", 0, postings=(Posting("data", 7, 0),)),
 ]
+RIGHT = (Balance("money", Kind.MONETARY, 80), Balance("data", Kind.DATA, 7))
 
 
-def account(money: Balance, *others: Balance) -> Account:
+def account(*balances: Balance, version: int = 4) -> Account:
     """An account after the entries."""
-    return Account("a", 4, "AUD", "plan", balances=(money, *others))
+    return Account("a", version, "AUD", "plan", balances=balances)
 
 
-def test_the_fold_of_all_entries_is_value_and_held_of_each_balance() -> None:
-    assert fold(ENTRIES[:2]) == {"money": (100, 30), "data": (0, 0)}
-    assert fold(ENTRIES) == {"money": (80, 0), "data": (7, 0)}
-    assert fold([]) == {}
+def test_the_fold_of_entries_is_what_they_did_to_each_balance() -> None:
+    assert fold(ENTRIES[:2]) == Folded(2, 2, 0, (Sum("data", 0, 0, 1), Sum("money", 100, 30, 1)))
+    assert fold(ENTRIES) == Folded(4, 4, 20, (Sum("data", 7, 0, 1), Sum("money", 80, 0, 1)))
+    assert fold([]) == Folded()
 
 
-def test_a_closed_balance_is_gone_and_may_be_opened_again() -> None:
-    closed = [*ENTRIES, Entry("a", 5, "adjust", 0, closed=("data",))]
-    assert fold(closed) == {"money": (80, 0)}
-    assert fold([*closed, Entry("a", 6, "topup", 0, postings=(Posting("data", 3, 0),), opened=(DATA,))]) == {
-        "money": (80, 0),
-        "data": (3, 0),
-    }
+def test_a_removed_balance_stays_with_zeros_and_may_be_opened_again() -> None:
+    removed = [*ENTRIES, Entry("a", 5, "remove", 0, postings=(Posting("data", -7, 0),), closed=("data",))]
+    assert fold(removed).sums == (Sum("data", 0, 0, 0), Sum("money", 80, 0, 1))
+    assert differences(account(RIGHT[0], version=5), fold(removed)) == []
+    reopened = [*removed, Entry("a", 6, "topup", 0, postings=(Posting("data", 3, 0),), opened=(DATA,))]
+    assert fold(reopened).sums == (Sum("data", 3, 0, 1), Sum("money", 80, 0, 1))
+    after = account(RIGHT[0], Balance("data", Kind.DATA, 3), version=6)
+    assert differences(after, fold(reopened)) == []
+
+
+entries = st.builds(
+    Entry,
+    st.just("a"),
+    st.integers(1, 9),
+    st.just("charge"),
+    st.just(0),
+    postings=st.lists(
+        st.builds(Posting, st.sampled_from("xyz"), st.integers(-9, 9), st.integers(-9, 9)),
+        max_size=3,
+        unique_by=lambda posting: posting.balance_id,
+    ).map(tuple),
+    opened=st.sampled_from([(), (MONEY,), (MONEY, DATA)]),
+    closed=st.sampled_from([(), ("money",), ("x", "data")]),
+    cost_nanos=st.integers(0, 9),
+)
+
+
+@given(st.lists(entries, max_size=8), st.data())
+def test_parts_add_up_in_any_order(listed: list[Entry], data: st.DataObject) -> None:
+    shuffled = data.draw(st.permutations(listed))
+    cut = data.draw(st.integers(0, len(listed)))
+    again = data.draw(st.integers(cut, len(listed)))
+    parts = [fold(part) for part in (shuffled[:cut], shuffled[cut:again], shuffled[again:])]
+    assert parts[0].plus(parts[1]).plus(parts[2]) == fold(listed)
+    assert parts[2].plus(parts[0].plus(parts[1])) == fold(listed)
+    assert fold(listed).plus(Folded()) == fold(listed) == Folded().plus(fold(listed))
 
 
 def test_a_right_ledger_has_no_differences() -> None:
-    assert differences(account(Balance("money", Kind.MONETARY, 80), Balance("data", Kind.DATA, 7)), ENTRIES) == []
+    assert differences(account(*RIGHT), fold(ENTRIES)) == []
 
 
 def test_each_balance_that_disagrees_is_named_with_both_sides() -> None:
     wrong = account(Balance("money", Kind.MONETARY, 80, 1), Balance("more", Kind.DATA, 7))
-    assert differences(wrong, ENTRIES) == [
+    assert differences(wrong, fold(ENTRIES)) == [
         "account a balance data: (value, held) is None, the journal says (7, 0)",
         "account a balance money: (value, held) is (80, 1), the journal says (80, 0)",
         "account a balance more: (value, held) is (7, 0), the journal says None",
     ]
-    value = account(Balance("money", Kind.MONETARY, 79), Balance("data", Kind.DATA, 7))
-    assert len(differences(value, ENTRIES)) == 1
+    assert len(differences(account(Balance("money", Kind.MONETARY, 79), RIGHT[1]), fold(ENTRIES))) == 1
+
+
+@pytest.mark.parametrize("missing", range(4))
+def test_an_entry_that_is_missing_is_noticed(missing: int) -> None:
+    (said,) = differences(account(*RIGHT), fold(ENTRIES[:missing] + ENTRIES[missing + 1 :]))
+    assert "version 4, but 3 journal entries up to version" in said
+
+
+@pytest.mark.parametrize("doubled", range(4))
+def test_an_entry_that_is_there_twice_is_noticed(doubled: int) -> None:
+    (said,) = differences(account(*RIGHT), fold([*ENTRIES, ENTRIES[doubled]]))
+    assert "version 4, but 5 journal entries up to version 4" in said
+
+
+def test_an_entry_of_another_version_in_the_place_of_one_is_noticed() -> None:
+    late = msgspec.structs.replace(ENTRIES[3], version=5)
+    assert "4 journal entries up to version 5" in differences(account(*RIGHT), fold([*ENTRIES[:3], late]))[0]
+
+
+def test_an_entry_of_another_account_is_not_counted_and_so_noticed() -> None:
+    foreign = msgspec.structs.replace(ENTRIES[2], account_id="b")
+    (said,) = differences(account(*RIGHT), fold([*ENTRIES[:2], foreign, ENTRIES[3]]))
+    assert "version 4, but 3 journal entries up to version 4" in said
+
+
+def test_a_balance_that_was_never_opened_or_twice_is_noticed() -> None:
+    never = [msgspec.structs.replace(ENTRIES[0], opened=(MONEY,)), *ENTRIES[1:]]
+    assert differences(account(*RIGHT), fold(never)) == [
+        "account a balance data: the journal opened it 0 times",
+        "account a balance data: (value, held) is (7, 0), the journal says None",
+    ]
+    twice = [*ENTRIES[:3], msgspec.structs.replace(ENTRIES[3], opened=(DATA,))]
+    assert differences(account(*RIGHT), fold(twice)) == ["account a balance data: the journal opened it 2 times"]
+
+
+def test_a_balance_that_was_removed_before_it_was_empty_is_noticed() -> None:
+    removed = [*ENTRIES, Entry("a", 5, "remove", 0, closed=("data",))]
+    assert differences(account(RIGHT[0], version=5), fold(removed)) == [
+        "account a balance data: the journal opened it 0 times",
+    ]

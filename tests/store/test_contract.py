@@ -7,20 +7,10 @@ from ocs.balances.journal import differences, fold
 from ocs.charging.outcome import Outcome
 from ocs.charging.session import Answered, SessionState
 from ocs.store.interface import Applied, DueSession, Duplicate, Loaded
-from ocs.store.memory import MemoryStore
-from ocs.store.sqlite import SqliteStore
 from tests.store.making import account, cdr, outcome, page, session, write
 
 DONE, CONFLICT = Applied.DONE, Applied.CONFLICT
 CLOSED = SessionState.CLOSED
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-async def store(request, tmp_path):
-    made = MemoryStore() if request.param == "memory" else SqliteStore(tmp_path / "ocs.db")
-    await made.open()
-    yield made
-    await made.close()
 
 
 async def reopened(store):

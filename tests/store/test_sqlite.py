@@ -4,16 +4,21 @@ import asyncio
 import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from ocs.cdr.records import Cdr
+from ocs.charging.outcome import Effect
+from ocs.charging.session import Answered
 from ocs.store.choose import store_of
-from ocs.store.interface import Applied, StoreDown, StoreInUse, WrongStore
+from ocs.store.interface import Applied, Loaded, StoreDown, StoreInUse, WrongStore
 from ocs.store.memory import MemoryStore
 from ocs.store.sqlite import SqliteStore
-from ocs.store.sqlite_schema import CDR_COLUMNS
+from ocs.store.sqlite_schema import CDR_COLUMNS, SCHEMA_VERSION, UPGRADES
 from tests.store.making import account, cdr, outcome, session
+
+OLD_FILE = Path(__file__).parent.parent / "data" / "store_schema_1.sql"
 
 
 @pytest.fixture
@@ -94,10 +99,62 @@ async def test_what_is_no_sqlite_file_is_left_alone(tmp_path):
 
 
 async def test_a_newer_schema_is_refused(store, tmp_path):
-    await store._writer.call(lambda c: c.execute("UPDATE meta SET value = '2' WHERE key = 'schema'"))
+    await store._writer.call(lambda c: c.execute("UPDATE meta SET value = '3' WHERE key = 'schema'"))
     await store.close()
-    with pytest.raises(WrongStore, match="schema 2"):
+    with pytest.raises(WrongStore, match="schema 3"):
         await SqliteStore(tmp_path / "var" / "ocs.db").open()
+
+
+def make_old_file(path):
+    """A file as version 1 of the schema left it: account a with two versions, a session, CDRs; account b."""
+    old = sqlite3.connect(path)
+    old.executescript(OLD_FILE.read_text())
+    old.close()
+
+
+async def test_a_file_of_version_1_is_brought_up_to_date_with_all_that_is_in_it(tmp_path):
+    make_old_file(tmp_path / "ocs.db")
+    store = SqliteStore(tmp_path / "ocs.db")
+    for _ in range(2):
+        await store.open()
+        assert await store.load("a", "s") == Loaded(account(version=2, value=990), session(number=1))
+        assert [found.id for found in await store.accounts("", 10)] == ["a", "b"]
+        assert [entry.version for entry in await store.journal("a", 0, 10)] == [1, 2]
+        assert [(number, one) for number, one in await store.cdrs(None, None, 0, 10)] == [
+            (1, cdr()),
+            (2, cdr(partial=1)),
+        ]
+        assert await store.load_answers("a", "s") == [Answered(1, 0, b"x")]
+        assert (await store.find_session("t"), await store.find_account(("imsi:b",))) == ("b", "b")
+        assert await store.origin_state_id() == 1_795_303_949
+        await store.close()
+    await store.open()
+    assert await store.commit([outcome(version=3, effects=(Effect("abort"),))]) == [Applied.DONE]
+    assert len(await store.claim_effects((), 10_000, 20_000, 10)) == 1
+    await store.close()
+
+
+async def test_an_upgraded_file_has_the_schema_of_a_new_one(store, tmp_path):
+    make_old_file(tmp_path / "old.db")
+    old = SqliteStore(tmp_path / "old.db")
+    await old.open()
+    query = "SELECT name, sql FROM sqlite_master ORDER BY name"
+    new_schema, old_schema = [await one._lister.call(lambda c: c.execute(query).fetchall()) for one in (store, old)]
+    await old.close()
+    assert old_schema == new_schema
+    assert list(UPGRADES) == list(range(1, SCHEMA_VERSION))
+
+
+async def test_an_upgrade_that_breaks_leaves_the_old_file(tmp_path, monkeypatch):
+    make_old_file(tmp_path / "ocs.db")
+    with monkeypatch.context() as patch:
+        patch.setitem(UPGRADES, 1, (*UPGRADES[1], "CREATE TABLE outbox (again)"))
+        with pytest.raises(StoreDown, match="already exists"):
+            await SqliteStore(tmp_path / "ocs.db").open()
+    store = SqliteStore(tmp_path / "ocs.db")
+    await store.open()
+    assert [found.version for found in await store.accounts("", 10)] == [2, 1]
+    await store.close()
 
 
 async def test_a_store_that_cannot_be_made_is_down(tmp_path):
@@ -174,12 +231,12 @@ async def test_a_closed_store_is_down(store):
 
 
 async def test_a_failed_open_lets_go_of_the_lock(store, tmp_path):
-    await store._writer.call(lambda c: c.execute("UPDATE meta SET value = '2' WHERE key = 'schema'"))
+    await store._writer.call(lambda c: c.execute("UPDATE meta SET value = '3' WHERE key = 'schema'"))
     await store.close()
     with pytest.raises(WrongStore):
         await store.open()
     with sqlite3.connect(tmp_path / "var" / "ocs.db") as other:
-        other.execute("UPDATE meta SET value = '1' WHERE key = 'schema'")
+        other.execute("UPDATE meta SET value = '2' WHERE key = 'schema'")
     other.close()
     await store.open()
     assert await store.accounts("", 10) == []
@@ -190,7 +247,13 @@ async def test_queries_find_their_rows_by_an_index(store):
     statements: list[str] = []
     for channel in (store._writer, store._reader, store._lister):
         await channel.call(lambda connection: connection.set_trace_callback(statements.append))
-    await store.commit([outcome(session=session(), cdrs=(cdr(),)), outcome(version=2, session=session())])
+    effects = (Effect("abort"),)
+    await store.commit(
+        [outcome(session=session(), cdrs=(cdr(),)), outcome(version=2, session=session(), effects=effects)]
+    )
+    for due in await store.claim_effects(("pgw.example.com",), 10_000, 20_000, 10):
+        await store.finish_effect(due)
+    await store.audit(["a"])
     await store.forget(10**9, 10)
     await store.origin_state_id()
     await store.find_account(("msisdn:a",))

@@ -88,10 +88,15 @@ class Folded(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 def fold(entries: Iterable[Entry]) -> Folded:
-    """Entries of one account, added up."""
+    """Entries of one account, added up. One of another account than the first is left out, so that it is missed."""
     number = last_version = cost_nanos = 0
+    account_id: str | None = None
     sums: dict[str, list[int]] = {}
     for entry in entries:
+        if account_id is None:
+            account_id = entry.account_id
+        if entry.account_id != account_id:
+            continue
         number += 1
         last_version = max(last_version, entry.version)
         cost_nanos += entry.cost_nanos

@@ -74,7 +74,11 @@ class Audit(NamedTuple):
 
 
 class DueEffect(NamedTuple):
-    """An effect that somebody has to see to; `number` counts those of one outcome from 0."""
+    """An effect that somebody has to see to.
+
+    account_id, version: of the first write of its outcome; number: among the effects of that, from 0.
+    attempts: how often it was claimed before.
+    """
 
     account_id: str
     version: int

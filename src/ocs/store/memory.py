@@ -4,23 +4,40 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from ocs.balances.account import Account
-from ocs.balances.journal import Entry
+from ocs.balances.journal import Entry, fold
 from ocs.cdr.records import Cdr
-from ocs.charging.outcome import Outcome
+from ocs.charging.outcome import Effect, Outcome
 from ocs.charging.session import Answered, AnswerPage, Session
 from ocs.store.batch import select
-from ocs.store.interface import Applied, DueSession, Duplicate, Loaded, NumberedCdr
+from ocs.store.interface import (
+    Applied,
+    Audit,
+    DueEffect,
+    DueSession,
+    Duplicate,
+    Heard,
+    Lease,
+    Loaded,
+    NumberedCdr,
+)
+from ocs.store.one_process import OneProcess
 
 CdrKey = tuple[str, str, int | None, int | None, int]
+EffectKey = tuple[str, int, int]
 
 
 class MemoryStore:
-    """`ocs.store.interface.Store`; `open` and `close` keep what is there."""
+    """`ocs.store.interface.Store`; `open` and `close` keep what is there.
 
-    def __init__(self) -> None:
+    shared: several nodes (of this process) use it. now_ns: the clock of its leases.
+    """
+
+    def __init__(self, *, shared: bool = False, now_ns: Callable[[], int] = time.time_ns) -> None:
+        self._shared = shared
+        self._nodes = OneProcess(now_ns)
         self._origin_state_id = int(time.time())
         self._accounts: dict[str, Account] = {}
         self._identities: dict[str, str] = {}
@@ -30,6 +47,11 @@ class MemoryStore:
         self._journal: dict[str, list[Entry]] = {}
         self._cdrs: list[Cdr] = []
         self._cdr_keys: set[CdrKey] = set()
+        self._outbox: dict[EffectKey, tuple[int, int, Effect]] = {}  # due_at_ns, attempts
+
+    @property
+    def shared(self) -> bool:
+        return self._shared
 
     async def open(self) -> None:
         """Nothing to connect to."""
@@ -81,6 +103,8 @@ class MemoryStore:
             self._pages.setdefault((page.account_id, page.session_key), []).append(page)
         self._cdrs.extend(batch.cdrs)
         self._cdr_keys.update(cdr_keys)
+        for row in batch.effects:
+            self._outbox[row.account_id, row.version, row.number] = (row.due_at_ns, 0, row.effect)
         return batch.applied
 
     async def due(self, now_ns: int, limit: int) -> list[DueSession]:
@@ -122,3 +146,46 @@ class MemoryStore:
 
     async def count_open_sessions(self) -> dict[str, int]:
         return dict(Counter(session.service for session in self._sessions.values() if session.is_open))
+
+    async def audit(self, account_ids: Sequence[str]) -> list[Audit]:
+        accounts = await self.load_accounts(account_ids)
+        costs = dict.fromkeys((account.id for account in accounts), 0)
+        sessions: dict[str, list[Session]] = {account_id: [] for account_id in costs}
+        for cdr in self._cdrs:
+            if cdr.account_id in costs:
+                costs[cdr.account_id] += cdr.cost_nanos
+        for session in await self.sessions(None, "", len(self._sessions)):
+            if session.account_id in sessions:
+                sessions[session.account_id].append(session)
+        return [
+            Audit(account, fold(self._journal.get(account.id, ())), tuple(sessions[account.id]), costs[account.id])
+            for account in accounts
+        ]
+
+    async def claim_effects(self, peers: Collection[str], now_ns: int, until_ns: int, limit: int) -> list[DueEffect]:
+        due = sorted(
+            (due_at_ns, key)
+            for key, (due_at_ns, _, effect) in self._outbox.items()
+            if due_at_ns <= now_ns and (not effect.peer or effect.peer in peers)
+        )[:limit]
+        claimed = []
+        for _, key in due:
+            _, attempts, effect = self._outbox[key]
+            claimed.append(DueEffect(*key, attempts, effect))
+            self._outbox[key] = (until_ns, attempts + 1, effect)
+        return claimed
+
+    async def finish_effect(self, done: DueEffect) -> None:
+        self._outbox.pop((done.account_id, done.version, done.number), None)
+
+    async def take_lease(self, name: str, holder: str, ttl_s: float) -> Lease:
+        return self._nodes.take_lease(name, holder, ttl_s)
+
+    async def release_lease(self, name: str, holder: str) -> None:
+        self._nodes.release_lease(name, holder)
+
+    async def tell(self, topic: str, text: str) -> None:
+        self._nodes.tell(topic, text)
+
+    def listen(self, heard: Heard) -> None:
+        self._nodes.listen(heard)

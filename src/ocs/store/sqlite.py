@@ -11,7 +11,7 @@ import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,8 +23,22 @@ from ocs.cdr.records import Cdr
 from ocs.charging.outcome import Outcome
 from ocs.charging.session import Answered, Session
 from ocs.rating.units import Measure
+from ocs.store import sqlite_ledger
 from ocs.store.batch import Batch, select
-from ocs.store.interface import Applied, DueSession, Duplicate, Loaded, NumberedCdr, StoreDown
+from ocs.store.interface import (
+    Applied,
+    Audit,
+    DueEffect,
+    DueSession,
+    Duplicate,
+    Heard,
+    Lease,
+    Loaded,
+    NumberedCdr,
+    StoreDown,
+)
+from ocs.store.one_process import OneProcess
+from ocs.store.rows import account_of, answers_of, attributes_of, encode, session_of
 from ocs.store.sqlite_channel import Channel, FileLock
 from ocs.store.sqlite_schema import CDR_COLUMNS, prepare
 
@@ -33,23 +47,7 @@ _READER_CACHE_KIB: Final = 16_384
 _CHECKPOINT_PAGES: Final = 4_000
 _WAL_OCTETS: Final = 64 * 1_048_576
 
-_encode = msgspec.msgpack.encode
-_account_of = msgspec.msgpack.Decoder(Account).decode
-_session_of = msgspec.msgpack.Decoder(Session).decode
-_entry_of = msgspec.msgpack.Decoder(Entry).decode
-_answers_of = msgspec.msgpack.Decoder(tuple[Answered, ...]).decode
-_attributes_of = msgspec.msgpack.Decoder(tuple[tuple[str, str], ...]).decode
-
 _MEASURE, _ATTRIBUTES = CDR_COLUMNS.index("measure"), CDR_COLUMNS.index("attributes")
-
-_HISTORY: Final = """
-    WITH RECURSIVE history (seq, version, previous_seq, entry) AS (
-        SELECT seq, version, previous_seq, entry FROM journal
-            WHERE seq = (SELECT journal_seq FROM account WHERE account_id = :account_id)
-        UNION ALL
-        SELECT j.seq, j.version, j.previous_seq, j.entry FROM history AS h JOIN journal AS j ON j.seq = h.previous_seq
-            WHERE h.version > :after_version + 1)
-    SELECT entry FROM history WHERE version > :after_version ORDER BY version LIMIT :limit"""
 
 
 class SqliteStore:
@@ -68,6 +66,11 @@ class SqliteStore:
         # Of the writer's thread: the next numbers of the journal and of the CDRs.
         self._journal_seq = 1
         self._cdr_seq = 1
+        self._nodes = OneProcess()
+
+    @property
+    def shared(self) -> bool:
+        return False
 
     async def open(self) -> None:
         try:
@@ -122,9 +125,10 @@ class SqliteStore:
             _write_session(connection, session)
         connection.executemany(
             "INSERT INTO answer_page VALUES (?, ?, ?, ?)",
-            [(page.account_id, page.session_key, page.page, _encode(page.answers)) for page in batch.pages],
+            [(page.account_id, page.session_key, page.page, encode(page.answers)) for page in batch.pages],
         )
         cdr_seq = self._write_cdrs(connection, batch)
+        sqlite_ledger.queue_effects(connection, batch.effects)
         connection.execute("COMMIT")
         self._journal_seq, self._cdr_seq = journal_seq, cdr_seq
         return batch.applied
@@ -136,12 +140,12 @@ class SqliteStore:
         seq = self._journal_seq
         for entry in batch.entries:
             previous = last.get(entry.account_id, 0)
-            rows.append((seq, entry.account_id, entry.version, entry.at_ns, previous, _encode(entry)))
+            rows.append((seq, entry.account_id, entry.version, entry.at_ns, previous, encode(entry)))
             last[entry.account_id] = seq
             seq += 1
         connection.executemany("INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?)", rows)
         for account in batch.accounts.values():
-            state = _encode(account)
+            state = encode(account)
             if account.id in stored:
                 connection.execute(
                     "UPDATE account SET version = ?, journal_seq = ?, state = ? WHERE account_id = ?",
@@ -169,7 +173,7 @@ class SqliteStore:
             for cdr in batch.cdrs:
                 values = list(msgspec.structs.astuple(cdr))
                 values[_MEASURE] = cdr.measure.value
-                values[_ATTRIBUTES] = _encode(cdr.attributes)
+                values[_ATTRIBUTES] = encode(cdr.attributes)
                 connection.execute(f"INSERT INTO cdr VALUES ({marks})", (seq, *values))  # noqa: S608
                 seq += 1
         except sqlite3.IntegrityError as error:
@@ -217,7 +221,7 @@ class SqliteStore:
             ).fetchone()
             if row is None:
                 return Loaded(None, None)
-            return Loaded(_account_of(row[0]), None if row[1] is None else _session_of(row[1]))
+            return Loaded(account_of(row[0]), None if row[1] is None else session_of(row[1]))
 
         return await self._reader.call(work)
 
@@ -227,7 +231,7 @@ class SqliteStore:
         statement = f"SELECT state FROM account WHERE account_id IN ({places}) ORDER BY account_id"  # noqa: S608
 
         def work(connection: sqlite3.Connection) -> list[Account]:
-            return [_account_of(state) for (state,) in connection.execute(statement, wanted)]
+            return [account_of(state) for (state,) in connection.execute(statement, wanted)]
 
         return await self._reader.call(work)
 
@@ -237,7 +241,7 @@ class SqliteStore:
                 "SELECT content FROM answer_page WHERE account_id = ? AND session_id = ? ORDER BY page",
                 (account_id, session_key),
             )
-            return [answered for (content,) in rows for answered in _answers_of(content)]
+            return [answered for (content,) in rows for answered in answers_of(content)]
 
         return await self._reader.call(work)
 
@@ -258,7 +262,7 @@ class SqliteStore:
     async def accounts(self, after: str, limit: int) -> list[Account]:
         return await self._lister.call(
             lambda connection: [
-                _account_of(state)
+                account_of(state)
                 for (state,) in connection.execute(
                     "SELECT state FROM account WHERE account_id > ? ORDER BY account_id LIMIT ?", (after, limit)
                 )
@@ -273,7 +277,7 @@ class SqliteStore:
         )
         values = {"account_id": account_id, "after": after, "limit": limit}
         return await self._lister.call(
-            lambda connection: [_session_of(state) for (state,) in connection.execute(query, values)]
+            lambda connection: [session_of(state) for (state,) in connection.execute(query, values)]
         )
 
     async def cdrs(self, account_id: str | None, session_id: str | None, after: int, limit: int) -> list[NumberedCdr]:
@@ -286,9 +290,8 @@ class SqliteStore:
         return await self._lister.call(lambda connection: [_numbered(row) for row in connection.execute(query, values)])
 
     async def journal(self, account_id: str, after_version: int, limit: int) -> list[Entry]:
-        values = {"account_id": account_id, "after_version": after_version, "limit": limit}
         return await self._lister.call(
-            lambda connection: [_entry_of(entry) for (entry,) in connection.execute(_HISTORY, values)]
+            lambda connection: sqlite_ledger.journal(connection, account_id, after_version, limit)
         )
 
     async def count_open_sessions(self) -> dict[str, int]:
@@ -300,9 +303,36 @@ class SqliteStore:
             )
         )
 
+    async def audit(self, account_ids: Sequence[str]) -> list[Audit]:
+        return await self._lister.call(lambda connection: sqlite_ledger.audit(connection, account_ids))
+
+    # The outbox.
+
+    async def claim_effects(self, peers: Collection[str], now_ns: int, until_ns: int, limit: int) -> list[DueEffect]:
+        return await self._writer.call(
+            lambda connection: sqlite_ledger.claim_effects(connection, peers, now_ns, until_ns, limit)
+        )
+
+    async def finish_effect(self, done: DueEffect) -> None:
+        await self._writer.call(lambda connection: sqlite_ledger.finish_effect(connection, done))
+
+    # Between nodes: there is this one.
+
+    async def take_lease(self, name: str, holder: str, ttl_s: float) -> Lease:
+        return self._nodes.take_lease(name, holder, ttl_s)
+
+    async def release_lease(self, name: str, holder: str) -> None:
+        self._nodes.release_lease(name, holder)
+
+    async def tell(self, topic: str, text: str) -> None:
+        self._nodes.tell(topic, text)
+
+    def listen(self, heard: Heard) -> None:
+        self._nodes.listen(heard)
+
 
 def _write_session(connection: sqlite3.Connection, session: Session) -> None:
-    state = _encode(session)
+    state = encode(session)
     key = (session.account_id, session.key)
     if session.is_open:
         # An open session that stays open is the usual case, and touches one index only.
@@ -337,7 +367,7 @@ def _forget(connection: sqlite3.Connection, now_ns: int, limit: int) -> int:
 def _numbered(row: tuple[Any, ...]) -> NumberedCdr:
     seq, *values = row
     values[_MEASURE] = Measure(values[_MEASURE])
-    values[_ATTRIBUTES] = _attributes_of(values[_ATTRIBUTES])
+    values[_ATTRIBUTES] = attributes_of(values[_ATTRIBUTES])
     return NumberedCdr(seq, Cdr(*values))
 
 

@@ -14,7 +14,7 @@ from typing import Final
 from ocs.cdr.records import Cdr
 from ocs.store.interface import WrongStore
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 CDR_COLUMNS: Final = Cdr.__struct_fields__
 """Columns of the table `cdr` after `seq`: the fields of a CDR under their own names."""
@@ -43,6 +43,17 @@ _CDR_TYPES: Final = {
     "attributes": "BLOB NOT NULL",
 }
 
+_OUTBOX: Final = (
+    """CREATE TABLE outbox (
+        account_id TEXT NOT NULL, version INTEGER NOT NULL, number INTEGER NOT NULL, peer TEXT NOT NULL,
+        due_at_ns INTEGER NOT NULL, attempts INTEGER NOT NULL, effect BLOB NOT NULL,
+        PRIMARY KEY (account_id, version, number)) WITHOUT ROWID""",
+    "CREATE INDEX outbox_due ON outbox (due_at_ns)",
+)
+
+UPGRADES: Final = {1: _OUTBOX}
+"""By the version that a file has: what makes it one of the next version."""
+
 DDL: Final = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     """CREATE TABLE account (
@@ -67,11 +78,12 @@ DDL: Final = (
     """CREATE UNIQUE INDEX cdr_key ON cdr (
         account_id, session_id, IFNULL(rating_group, -1), IFNULL(service_id, -1), partial)""",
     "CREATE INDEX cdr_session ON cdr (session_id)",
+    *_OUTBOX,
 )
 
 
 def prepare(connection: sqlite3.Connection, origin_state_id: int) -> None:
-    """Make the schema in an empty file, or check that the file has it; WrongStore if it has another."""
+    """Make the schema in an empty file, or bring that of an older version up to ours; WrongStore if it has another."""
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if not tables:
         _create(connection, origin_state_id)
@@ -79,8 +91,25 @@ def prepare(connection: sqlite3.Connection, origin_state_id: int) -> None:
     meta = dict(connection.execute("SELECT key, value FROM meta")) if "meta" in tables else {}
     if meta.get("format") != "ocs":
         raise WrongStore("this is an SQLite file of another program: it has tables, but none that says what they are")
-    if meta.get("schema") != str(SCHEMA_VERSION):
-        raise WrongStore(f"the file has schema {meta.get('schema')}, this program reads and writes {SCHEMA_VERSION}")
+    version = meta.get("schema", "")
+    if version == str(SCHEMA_VERSION):
+        return
+    if version not in {str(known) for known in UPGRADES}:
+        raise WrongStore(
+            f"the file has schema {version}, this program reads and writes {SCHEMA_VERSION} and older ones: "
+            "start the version of the program that wrote it"
+        )
+    _upgrade(connection, int(version))
+
+
+def _upgrade(connection: sqlite3.Connection, version: int) -> None:
+    """All steps in one transaction: a file is of the old version, or of ours."""
+    connection.execute("BEGIN IMMEDIATE")
+    for step in range(version, SCHEMA_VERSION):
+        for statement in UPGRADES[step]:
+            connection.execute(statement)
+    connection.execute("UPDATE meta SET value = ? WHERE key = 'schema'", (str(SCHEMA_VERSION),))
+    connection.execute("COMMIT")
 
 
 def _create(connection: sqlite3.Connection, origin_state_id: int) -> None:
