@@ -3,6 +3,9 @@
 Every table with account data has a primary key that begins with `account_id`, so that all of an account can live on
 one node of a distributed PostgreSQL; the directory (`identity`, `session_index`) is found by its own keys.
 
+Texts are compared octet by octet (collation "C"): ids have the same order here and there, and an index does not depend
+on the language files of the operating system, which change between its versions.
+
 `journal` and `cdr` are partitioned by `month` (yyyymm, UTC). The month is that of the session's opening, where there
 is one, else that of the decision: it belongs to the outcome, not to the clock of whoever writes it, so a row that is
 written twice meets itself in the same partition.
@@ -13,36 +16,49 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, SmallInteger, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Sequence,
+    SmallInteger,
+    Table,
+    Text,
+)
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 
 metadata = MetaData()
+_text: Final = Text(collation="C")
 
 NONE_KEY: Final = -1
 """Stands for a rating group or service identifier that is not there: a key has no NULL."""
 
-meta = Table("meta", metadata, Column("key", Text, primary_key=True), Column("value", Text, nullable=False))
+meta = Table("meta", metadata, Column("key", _text, primary_key=True), Column("value", _text, nullable=False))
 
 account = Table(
     "account",
     metadata,
-    Column("account_id", Text, primary_key=True),
+    Column("account_id", _text, primary_key=True),
     Column("version", BigInteger, nullable=False),
     Column("state", LargeBinary, nullable=False),  # MessagePack of balances.Account
     postgresql_with={"fillfactor": 70},  # an update finds room on its own page and touches no index
 )
 
 identity = Table(
-    "identity", metadata, Column("identity", Text, primary_key=True), Column("account_id", Text, nullable=False)
+    "identity", metadata, Column("identity", _text, primary_key=True), Column("account_id", _text, nullable=False)
 )
 
 session = Table(
     "session",
     metadata,
-    Column("account_id", Text, primary_key=True),
-    Column("session_id", Text, primary_key=True),
+    Column("account_id", _text, primary_key=True),
+    Column("session_id", _text, primary_key=True),
     Column("open", Boolean, nullable=False),
-    Column("service", Text, nullable=False),
+    Column("service", _text, nullable=False),
     Column("month", Integer, nullable=False),  # of its opening: its journal and CDRs are there
     Column("due_at_ns", BigInteger, nullable=False),
     Column("state", LargeBinary, nullable=False),  # MessagePack of charging.Session
@@ -53,14 +69,17 @@ Index("session_forget", session.c.due_at_ns, postgresql_where=~session.c.open)
 Index("session_open", session.c.session_id, session.c.service, postgresql_where=session.c.open)
 
 session_index = Table(
-    "session_index", metadata, Column("session_id", Text, primary_key=True), Column("account_id", Text, nullable=False)
+    "session_index",
+    metadata,
+    Column("session_id", _text, primary_key=True),
+    Column("account_id", _text, nullable=False),
 )
 
 answer_page = Table(
     "answer_page",
     metadata,
-    Column("account_id", Text, primary_key=True),
-    Column("session_id", Text, primary_key=True),
+    Column("account_id", _text, primary_key=True),
+    Column("session_id", _text, primary_key=True),
     Column("page", Integer, primary_key=True),
     Column("content", LargeBinary, nullable=False),  # MessagePack of a tuple of charging.Answered
 )
@@ -68,7 +87,7 @@ answer_page = Table(
 journal = Table(
     "journal",
     metadata,
-    Column("account_id", Text, primary_key=True),
+    Column("account_id", _text, primary_key=True),
     Column("version", BigInteger, primary_key=True),
     Column("month", Integer, primary_key=True),
     Column("at_ns", BigInteger, nullable=False),
@@ -79,26 +98,26 @@ journal = Table(
 cdr = Table(
     "cdr",
     metadata,
-    Column("account_id", Text, primary_key=True),
-    Column("session_id", Text, primary_key=True),
+    Column("account_id", _text, primary_key=True),
+    Column("session_id", _text, primary_key=True),
     Column("rating_group", BigInteger, primary_key=True),  # NONE_KEY: none
     Column("service_id", BigInteger, primary_key=True),  # NONE_KEY: none
     Column("partial", Integer, primary_key=True),
     Column("month", Integer, primary_key=True),
     Column("id", BigInteger, nullable=False),  # from the sequence cdr_id, in the order of writing
-    Column("service", Text, nullable=False),
-    Column("subscriber", Text, nullable=False),
-    Column("called", Text, nullable=False),
-    Column("destination_id", Text, nullable=False),
+    Column("service", _text, nullable=False),
+    Column("subscriber", _text, nullable=False),
+    Column("called", _text, nullable=False),
+    Column("destination_id", _text, nullable=False),
     Column("started_at_ns", BigInteger, nullable=False),
     Column("ended_at_ns", BigInteger, nullable=False),
     Column("usage", BigInteger, nullable=False),
-    Column("measure", Text, nullable=False),
+    Column("measure", _text, nullable=False),
     Column("unit_usage", BigInteger, nullable=False),
     Column("cost_nanos", BigInteger, nullable=False),
-    Column("currency", Text, nullable=False),
-    Column("tariff_version", Text, nullable=False),
-    Column("cause", Text, nullable=False),
+    Column("currency", _text, nullable=False),
+    Column("tariff_version", _text, nullable=False),
+    Column("cause", _text, nullable=False),
     Column("overrun", BigInteger, nullable=False),
     Column("unrated", BigInteger, nullable=False),
     Column("attributes", LargeBinary, nullable=False),  # MessagePack of pairs of text
@@ -107,11 +126,12 @@ cdr = Table(
 Index("cdr_by_id", cdr.c.id)
 Index("cdr_by_session", cdr.c.session_id, cdr.c.id)
 Index("cdr_by_account", cdr.c.account_id, cdr.c.id)
+cdr_id = Sequence("cdr_id", metadata=metadata)
 
 carried = Table(
     "carried",
     metadata,
-    Column("account_id", Text, primary_key=True),
+    Column("account_id", _text, primary_key=True),
     Column("folded", LargeBinary, nullable=False),  # MessagePack of balances.Folded: months of the journal now gone
     Column("cdr_cost_nanos", BigInteger, nullable=False),  # of CDRs in months that are gone
 )
@@ -119,10 +139,10 @@ carried = Table(
 outbox = Table(
     "outbox",
     metadata,
-    Column("account_id", Text, primary_key=True),
+    Column("account_id", _text, primary_key=True),
     Column("version", BigInteger, primary_key=True),
     Column("number", SmallInteger, primary_key=True),
-    Column("peer", Text, nullable=False),
+    Column("peer", _text, nullable=False),
     Column("due_at_ns", BigInteger, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("effect", LargeBinary, nullable=False),  # MessagePack of charging.Effect
@@ -132,8 +152,8 @@ Index("outbox_due", outbox.c.due_at_ns)
 lease = Table(
     "lease",
     metadata,
-    Column("name", Text, primary_key=True),
-    Column("holder", Text, nullable=False),
+    Column("name", _text, primary_key=True),
+    Column("holder", _text, nullable=False),
     Column("until", TIMESTAMP(timezone=True), nullable=False),  # by the database's clock
     Column("wanted", Boolean, nullable=False),
 )
