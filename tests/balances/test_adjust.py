@@ -15,7 +15,7 @@ from ocs.balances.adjust import (
     set_value,
     top_up,
 )
-from ocs.balances.journal import Entry, Posting, differences
+from ocs.balances.journal import Entry, Posting, differences, fold
 from ocs.limits import BALANCE_MAX, BALANCES_PER_ACCOUNT_MAX
 from ocs.rating.units import Kind
 
@@ -41,7 +41,7 @@ def test_an_account_is_opened_with_its_balances_filled_by_postings() -> None:
     assert [balance.value for balance in account.balances] == [100, 50, -5, 0]
     assert entry.postings == (Posting("money", 100, 0), Posting("data", 50, 0), Posting("debt", -5, 0))
     assert [(b.id, b.value, b.weight) for b in entry.opened[:2]] == [("money", 0, 3), ("data", 0, 0)]
-    assert differences(account, [entry]) == []
+    assert differences(account, fold([entry])) == []
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_top_up_adds_to_the_balance_and_keeps_its_terms() -> None:
     assert after.balances == (Balance("money", Kind.MONETARY, 111, weight=3, expires_at_ns=9),)
     assert (after.version, entry.version, entry.kind, entry.by, entry.reason) == (2, 2, "topup", "me", "paid")
     assert (entry.postings, entry.opened, entry.cost_nanos) == ((Posting("money", 11, 0),), (), 0)
-    assert differences(after, [first, entry]) == []
+    assert differences(after, fold([first, entry])) == []
 
 
 def test_a_top_up_makes_the_balance_with_its_terms_where_there_is_none() -> None:
@@ -77,7 +77,7 @@ def test_a_top_up_makes_the_balance_with_its_terms_where_there_is_none() -> None
     after, entry = top_up(account, Balance("b", Kind.DATA, 999, held=9, weight=4), 11, 8, by="me", reason="gift")
     assert after.balances == (MONEY, Balance("b", Kind.DATA, 11, weight=4))
     assert entry.opened == (Balance("b", Kind.DATA, 0, weight=4),)
-    assert differences(after, [first, entry]) == []
+    assert differences(after, fold([first, entry])) == []
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_disabling_moves_nothing() -> None:
     assert (after.status, after.balances, after.version) == (Status.DISABLED, (MONEY,), 2)
     assert (entry.kind, entry.postings, entry.version) == ("status", (), 2)
     assert not after.usable(8)
-    assert differences(after, [first, entry]) == []
+    assert differences(after, fold([first, entry])) == []
     assert set_status(after, Status.ACTIVE, 9, by="me", reason="cleared")[0].usable(9)
 
 
@@ -135,7 +135,7 @@ def test_a_balance_is_set_to_a_value_by_a_posting_and_what_is_held_stays(before:
     assert [(balance.value, balance.held) for balance in after.balances] == [(value, 4), (9, 0)]
     assert (entry.kind, entry.version, entry.at_ns, entry.by, entry.reason) == (kind, 3, 5, "me", "goodwill")
     assert entry.postings == (Posting("money", value - before, 0),)
-    assert differences(after, [*journal, entry]) == []
+    assert differences(after, fold([*journal, entry])) == []
 
 
 def test_a_balance_is_removed_with_what_it_has() -> None:
@@ -143,7 +143,7 @@ def test_a_balance_is_removed_with_what_it_has() -> None:
     after, entry = remove_balance(account, "gift", 5, by="me", reason="over")
     assert [balance.id for balance in after.balances] == ["money"]
     assert (entry.kind, entry.postings, entry.closed) == ("remove", (Posting("gift", -70, 0),), ("gift",))
-    assert differences(after, [*journal, entry]) == []
+    assert differences(after, fold([*journal, entry])) == []
 
 
 def test_what_sessions_hold_is_not_removed_and_what_is_not_there_neither() -> None:
@@ -172,7 +172,7 @@ def test_expired_balances_are_removed_but_for_those_that_are_held_or_owe() -> No
     after, entry = done
     assert [balance.id for balance in after.balances] == ["later", "held", "debt", "never"]
     assert (entry.kind, entry.closed) == ("expiry", ("now", "empty"))
-    assert differences(after, [*journal, entry]) == []
+    assert differences(after, fold([*journal, entry])) == []
     assert remove_expired(after, 10, by="clock", reason="expiry") is None
 
 
