@@ -41,20 +41,11 @@ def make_template(server: PostgresServer) -> None:
 
 
 def make_schema(url: str) -> None:
-    """The tables."""
-    from sqlalchemy.dialects import postgresql
-    from sqlalchemy.schema import CreateIndex, CreateTable
+    """The tables, as `ocs db upgrade` makes them."""
+    from ocs.store.postgres_migrate import upgrade
 
-    from ocs.store.postgres_schema import PARTITIONED, metadata
-
-    dialect = postgresql.dialect()
-    statements = [str(CreateTable(table).compile(dialect=dialect)) for table in metadata.sorted_tables]
-    statements += [
-        str(CreateIndex(index).compile(dialect=dialect)) for table in metadata.sorted_tables for index in table.indexes
-    ]
-    statements += [f"CREATE TABLE {table.name}_default PARTITION OF {table.name} DEFAULT" for table in PARTITIONED]
-    statements += ["CREATE SEQUENCE cdr_id", "INSERT INTO meta VALUES ('origin_state_id', '12345')"]
-    execute(url, *statements)
+    in_thread(upgrade(url))
+    execute(url, "UPDATE meta SET value = '12345' WHERE key = 'origin_state_id'")
 
 
 @contextmanager
@@ -62,6 +53,17 @@ def database(server: PostgresServer) -> Iterator[str]:
     """A fresh database with the schema: its URL. It is gone afterwards, with whoever is still connected."""
     name = f"ocs_test_{next(_numbers)}"
     execute(server.url("postgres"), f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY")
+    try:
+        yield server.url(name)
+    finally:
+        execute(server.url("postgres"), f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextmanager
+def empty_database(server: PostgresServer) -> Iterator[str]:
+    """The same without a table."""
+    name = f"ocs_test_{next(_numbers)}"
+    execute(server.url("postgres"), f"CREATE DATABASE {name} TEMPLATE template0")
     try:
         yield server.url(name)
     finally:

@@ -34,6 +34,15 @@ from sqlalchemy.dialects.postgresql import TIMESTAMP
 metadata = MetaData()
 _text: Final = Text(collation="C")
 
+REVISION: Final = "0001"
+"""What this version of the program reads and writes."""
+
+REVISIONS: Final = ("0001",)
+"""All that it can bring up to that, oldest first."""
+
+VERSION_TABLE: Final = "schema_version"
+"""Where Alembic keeps the revision, in the column `version_num` of its one row."""
+
 NONE_KEY: Final = -1
 """Stands for a rating group or service identifier that is not there: a key has no NULL."""
 

@@ -1,0 +1,63 @@
+"""Connections for the work on a PostgreSQL database that is not charging, with errors that say what to do."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
+
+import asyncpg
+
+from ocs.store.interface import StoreDown, WrongStore
+from ocs.store.url import shown
+
+if TYPE_CHECKING:
+    Connection = asyncpg.Connection[asyncpg.Record]
+
+CONNECT_TIMEOUT_S: Final = 10
+VERSION_MIN: Final = 15
+ADMIN_LOCK: Final = 0x0C5_ADB
+"""Key of the advisory lock that whoever changes tables holds: one at a time, whatever the node."""
+
+Tell = Callable[[str], None]
+"""Takes a line about how far the work is."""
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[Connection]:
+    """A connection to the database; StoreDown where there is none, WrongStore where the work is not allowed."""
+    try:
+        connection = await connect(url)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise _explained(error, url) from error
+    try:
+        yield connection
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise _explained(error, url) from error
+    finally:
+        if not connection.is_closed():
+            await connection.close(timeout=CONNECT_TIMEOUT_S)
+
+
+async def connect(url: str) -> Connection:
+    """A connection with the errors of asyncpg."""
+    connection: Connection = await asyncpg.connect(
+        url, timeout=CONNECT_TIMEOUT_S, server_settings={"application_name": "ocs db"}
+    )
+    return connection
+
+
+def _explained(error: Exception, url: str) -> StoreDown | WrongStore:
+    """What happened, and what to do, without the password."""
+    match error:
+        case asyncpg.InvalidCatalogNameError():
+            return WrongStore(f"{error}: make it, as in docs/operations.md: createdb --template=template0 -E UTF8 ...")
+        case asyncpg.InvalidAuthorizationSpecificationError():
+            return WrongStore(f"PostgreSQL does not let in who {shown(url)} names: {error}")
+        case asyncpg.InsufficientPrivilegeError():
+            return WrongStore(f"{error}: the role of ocs has to own the database, or its schema")
+        case asyncpg.PostgresConnectionError() | asyncpg.InterfaceError() | asyncpg.OperatorInterventionError():
+            return StoreDown(f"PostgreSQL at {shown(url)} does not answer: {error}")
+        case asyncpg.PostgresError():
+            return StoreDown(f"PostgreSQL at {shown(url)}: {error}")
+    return StoreDown(f"PostgreSQL at {shown(url)} does not answer: {error or type(error).__name__}")
