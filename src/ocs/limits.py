@@ -21,9 +21,21 @@ PEER_OUTPUT_OCTETS_MAX: Final = 8 * 1_048_576
 CER_TIMEOUT_S: Final = 10
 CONNECT_TIMEOUT_S: Final = 5
 CONNECT_HOSTS_MAX: Final = 4
+CONNECT_ALL_TIMEOUT_S: Final = 30
 WATCHDOG_S: Final = 30
 DRAIN_TIMEOUT_S: Final = 5
 ANSWER_DEADLINE_S: Final = 4
+
+# SCTP: streams each way, tries of an INIT, how long the kernel waits on a path, when it gives up a path or all of them.
+# A message that is lost on one path goes over another well within ANSWER_DEADLINE_S.
+SCTP_STREAMS_MAX: Final = 16
+SCTP_INIT_TRIES: Final = 4
+SCTP_RTO_INITIAL_MS: Final = 500
+SCTP_RTO_MIN_MS: Final = 200
+SCTP_RTO_MAX_MS: Final = 2_000
+SCTP_HEARTBEAT_MS: Final = 5_000
+SCTP_PATH_RETRIES: Final = 3
+SCTP_ASSOCIATION_RETRIES: Final = 6
 
 # Charging
 GROUPS_PER_SESSION_MAX: Final = 256

@@ -295,7 +295,7 @@ SERVERS = [
         S,
         "transport: tcp",
         "transport: ¦tpc",
-        'listeners[0].transport: "tpc" is not known here, expected tcp, did you mean tcp?',
+        'listeners[0].transport: "tpc" is not known here, expected tcp or sctp, did you mean tcp?',
     ),
     Case(
         S,
@@ -315,6 +315,18 @@ SERVERS = [
         "port: 3868}\n",
         "port: 3868}\n  - ¦{transport: tcp, host: 127.0.0.1, port: 3868}\n",
         "listeners[1]: the same listener stands in server.yaml:4:5",
+    ),
+    Case(
+        S,
+        "host: 127.0.0.1",
+        "host: [127.0.0.1, ¦127.0.0.1]",
+        'listeners[0].host[1]: the address "127.0.0.1" is given twice, first in server.yaml:4:29',
+    ),
+    Case(
+        S,
+        "port: 3868",
+        "port: 3868, optional: ¦true",
+        "listeners[0].optional: TCP is always there, expected no such key, or transport: sctp",
     ),
     Case(
         S,

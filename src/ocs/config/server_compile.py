@@ -14,7 +14,7 @@ from ocs.charging.requests import FinalAction, FinalUnit
 from ocs.config.diagnostics import Place, Problems
 from ocs.config.schema import Located, Raw
 from ocs.config.server_file import RawFinalUnit, RawGrant, RawPeer, RawServer, RawService
-from ocs.config.settings import Listener, PeerRule
+from ocs.config.settings import Listener, PeerRule, Transport
 from ocs.rating.units import MEASURE_OF_KIND, NS_PER_S, Kind, Measure
 from ocs.units import Quantity, format_measured
 
@@ -73,9 +73,13 @@ def built(make: type[T], raw: Raw, **given: Any) -> T:
 def _listeners(raw: RawServer, problems: Problems) -> tuple[Listener, ...]:
     found: dict[Listener, Place] = {}
     for listener in raw.listeners:
-        if listener.transport is None or listener.host is None or listener.port is None:
+        unique(listener.hosts, "address", problems)
+        if listener.optional and listener.transport is Transport.TCP:
+            problems.error(listener.at("optional"), "TCP is always there", "no such key, or transport: sctp")
+        if listener.transport is None or not listener.hosts or listener.port is None:
             continue
-        made = Listener(listener.transport, listener.host, listener.port)
+        host, *others = (host for host, _ in listener.hosts)
+        made = Listener(listener.transport, host, listener.port, tuple(others), listener.optional)
         if made in found and made.port:
             problems.error(listener.place, f"the same listener stands in {found[made]}")
         found.setdefault(made, listener.place)

@@ -39,8 +39,9 @@ class RawListener(Raw, frozen=True, kw_only=True):
     """A listener as written."""
 
     transport: Transport | None = None
-    host: str | None = None
+    hosts: tuple[Located[str], ...] = ()
     port: int | None = None
+    optional: bool = False
 
 
 class RawPeer(Raw, frozen=True, kw_only=True):
@@ -121,8 +122,14 @@ LISTENER = Record(
     RawListener,
     {
         "transport": Field(Choice({each.value: each for each in Transport}), "transport", required=True),
-        "host": Field(HOST, "address to listen on", required=True),
+        "host": Field(
+            ListOf(Placed(HOST), or_one=True, at_least=1),
+            "address to listen on, or several",
+            required=True,
+            into="hosts",
+        ),
         "port": Field(integer(0, 65_535), "port, 3868 by the standard; 0 = any free one", required=True),
+        "optional": Field(Switch(), "go on without it where the kernel has no SCTP"),
     },
 )
 

@@ -19,14 +19,54 @@ class Transport(Enum):
     """Transports of a Diameter listener."""
 
     TCP = "tcp"
+    SCTP = "sctp"
 
 
 class Listener(msgspec.Struct, frozen=True):
-    """Where Diameter is listened for. `host` is an IPv4 or IPv6 address, or a name; port 0 = any free one."""
+    """Where Diameter is listened for. `host` is an IPv4 or IPv6 address, or a name; port 0 = any free one.
+
+    other_hosts: more of them under the same port. With SCTP they are the paths of each association.
+    optional: where the kernel does not have the transport, go on without this listener.
+    tls: every connection begins with a TLS handshake (RFC 6733 13.1), with the certificate of `Settings.tls`.
+    """
 
     transport: Transport
     host: str
     port: int
+    other_hosts: tuple[str, ...] = ()
+    optional: bool = False
+    tls: bool = False
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """All of them, the first one first."""
+        return (self.host, *self.other_hosts)
+
+
+class Tls(msgspec.Struct, frozen=True):
+    """Our certificate and whom we believe: paths of PEM files, absolute or relative to the working directory.
+
+    certificate: ours and those between it and the root; key: its private key, without a passphrase. ca: roots of the
+    peers' certificates. client_certificates: a peer that connects has to show one, which names its Origin-Host.
+    """
+
+    certificate: str
+    key: str
+    ca: str
+    client_certificates: bool = True
+
+
+class Connect(msgspec.Struct, frozen=True):
+    """How to reach a peer: addresses or names of it, in the order in which they are tried.
+
+    reconnect_s: Tc of RFC 6733 2.1, between the end of one connection and the next attempt.
+    """
+
+    hosts: tuple[str, ...]
+    port: int
+    transport: Transport = Transport.TCP
+    tls: bool = False
+    reconnect_s: int = 30
 
 
 class Refusals(Enum):
@@ -40,7 +80,10 @@ class PeerRule(msgspec.Struct, frozen=True):
     """Which peers are admitted, and how they are treated; the first rule that fits a peer is its rule.
 
     host: pattern of the Origin-Host in its CER, "*" for any run of characters ("*.pgw.example.com"); any case.
-    networks: where its connections come from.
+    networks: where its connections come from; none: it does not connect, we do.
+    connect: where we connect to, None: it connects.
+    realms: in lower case, what can be reached through it besides its own realm; it is an agent then.
+    release_on_restart: a higher Origin-State-Id of it, or of a host behind it, is told to whoever ends its sessions.
     strict: unknown AVPs with the M bit inside Service-Information are refused, too.
     connections: how many connections one identity may have.
     watchdog_s: Twinit of RFC 3539, at least 6.
@@ -54,6 +97,9 @@ class PeerRule(msgspec.Struct, frozen=True):
     connections: int = 1
     watchdog_s: int = 30
     grant_without_rsu: bool = False
+    connect: Connect | None = None
+    realms: tuple[str, ...] = ()
+    release_on_restart: bool = False
 
 
 class Subscriber(msgspec.Struct, frozen=True):
@@ -109,3 +155,4 @@ class Settings(msgspec.Struct, frozen=True):
     subscription_order: tuple[str, ...] = ("msisdn", "imsi", "sip", "nai", "private")
     emergency_grant_validity_s: int = 3_600
     tests: tuple[Located[Node], ...] = ()
+    tls: Tls | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import structlog
@@ -21,14 +21,16 @@ from ocs.diameter.peer import Connection, Peer
 from ocs.diameter.peer_machine import SECOND_NS, WATCHDOG_JITTER_S
 from ocs.diameter.result_codes import ResultCode
 from ocs.diameter.routing import Local, make_local
-from ocs.diameter.transports import Accept, Connect, Link, tcp
+from ocs.diameter.transports import Connect, Link, Listen, Server, TransportMissing, sctp, tcp
 from ocs.limits import ANSWER_DEADLINE_S, CONNECTIONS_MAX, DRAIN_TIMEOUT_S, INFLIGHT_MAX, PEER_INFLIGHT_MAX
 
-_LISTEN: Final[Mapping[Transport, Callable[[str, int, Accept], Awaitable[asyncio.Server]]]] = {
+_LISTEN: Final[Mapping[Transport, Listen]] = {
     Transport.TCP: tcp.listen,
+    Transport.SCTP: sctp.listen,
 }
 _CONNECT: Final[Mapping[Transport, Connect]] = {
     Transport.TCP: tcp.connect,
+    Transport.SCTP: sctp.connect,
 }
 # Applications keep ANSWER_DEADLINE_S themselves, and know best what to say then; this is for what they forget.
 _OVERDUE_NS: Final = (ANSWER_DEADLINE_S + 2) * SECOND_NS
@@ -88,7 +90,7 @@ class Node:
         self.draining = False
         self.jitter_ns = jitter_ns or _jitter_ns
         self._held: set[Connection] = set()
-        self._servers: list[asyncio.Server] = []
+        self._servers: list[Server] = []
         self._deadline: Timer | None = None
         self._waiting: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
         self._hop_by_hop_id = random.getrandbits(32)
@@ -99,12 +101,19 @@ class Node:
     async def start(self) -> None:
         """Listen. Raises OSError, which names the address, where that cannot be."""
         for listener in self.settings.listeners:
+            where = f"{'+'.join(listener.hosts)}:{listener.port}"
+            transport = listener.transport.value
             try:
-                server = await _LISTEN[listener.transport](listener.host, listener.port, self._accept)
+                server = await _LISTEN[listener.transport](listener.hosts, listener.port, self._accept)
             except OSError as error:
+                if listener.optional and isinstance(error, TransportMissing):
+                    self.observer.listener(transport, where, up=False)
+                    self.log.warning("listener_missing", transport=transport, address=where, reason=error.strerror)
+                    continue
                 self._close_servers()
-                where = f"{listener.host}:{listener.port}/{listener.transport.value}"
-                raise OSError(error.errno, f"Diameter cannot listen on {where}: {error.strerror}") from error
+                reason = f"Diameter cannot listen on {where}/{transport}: {error.strerror}"
+                raise OSError(error.errno, reason) from error
+            self.observer.listener(transport, where, up=True)
             self._servers.append(server)
         for host, port in self.listening:
             self.log.info("listening", host=host, port=port)

@@ -46,6 +46,12 @@ class Observer(Protocol):
     def limit(self, name: str) -> None:
         """A bound of `ocs.limits.LIMITS` was hit."""
 
+    def listener(self, transport: str, address: str, up: bool) -> None:
+        """Whether a listener of the configuration listens; `address` is "host:port" as configured."""
+
+    def path(self, peer: str, state: str) -> None:
+        """A path of a connection with several changed: "unreachable", "available", "confirmed" ..."""
+
 
 class NullObserver:
     """An Observer that takes no notes."""
@@ -61,3 +67,5 @@ class NullObserver:
     def closed(self, peer: str, reason: str) -> None: ...
     def dropped(self, peer: str, what: str) -> None: ...
     def limit(self, name: str) -> None: ...
+    def listener(self, transport: str, address: str, up: bool) -> None: ...
+    def path(self, peer: str, state: str) -> None: ...

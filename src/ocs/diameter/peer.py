@@ -156,6 +156,17 @@ class Connection:
             self._node.observer.limit(lost.limit)
         self.drop("framing_lost")
 
+    def path_changed(self, address: str, state: str) -> None:
+        """One of several paths of the connection; the connection goes on over the others."""
+        self._node.observer.path(self.name, state)
+        log = self._node.log.warning if state == "unreachable" else self._node.log.info
+        log("path_changed", peer=self.name, remote=self.link.remote, address=address, state=state)
+
+    def unsendable(self, octets: int) -> None:
+        """A message is longer than the transport can send."""
+        self._node.observer.dropped(self.name, "too_long")
+        self._node.log.error("message_too_long", peer=self.name, remote=self.link.remote, octets=octets)
+
     def overflowed(self) -> None:
         """The peer does not take its answers."""
         self.reason = self.reason or "output"

@@ -37,6 +37,10 @@ class DiameterMetrics:
         self._dropped = children(
             make.counter("diameter_dropped_messages", "Messages that went nowhere.", "reason"), labels.DROP_REASONS
         )
+        self._listeners = make.gauge("diameter_listener_up", "1 where a listener listens.", "transport", "address")
+        self._paths = children(
+            make.counter("sctp_path_changes", "Changes of paths of SCTP associations.", "state"), labels.PATH_STATES
+        )
         self._limits = children(make.counter("limit_hits", "How often a bound was hit.", "limit"), (*LIMITS, OTHER))
 
     # The node
@@ -84,6 +88,14 @@ class DiameterMetrics:
     def limit(self, name: str) -> None:
         """A bound of `ocs.limits.LIMITS` was hit."""
         count(self._limits, name)
+
+    def listener(self, transport: str, address: str, up: bool) -> None:
+        """A listener of the configuration listens, or cannot."""
+        self._listeners.labels(transport, address).set(int(up))
+
+    def path(self, peer: str, state: str) -> None:  # noqa: ARG002 - the observer protocol says more
+        """A path of an association changed."""
+        count(self._paths, state)
 
     # Applications
 

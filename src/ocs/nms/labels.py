@@ -71,7 +71,8 @@ CLOSE_REASONS: Final = (
     "internal",
     OTHER,
 )
-DROP_REASONS: Final = ("unknown_answer", "connection_gone", "closing", OTHER)
+DROP_REASONS: Final = ("unknown_answer", "connection_gone", "closing", "too_long", OTHER)
+PATH_STATES: Final = ("unreachable", "available", "confirmed", OTHER)
 
 PEER_LABELS_MAX: Final = 256
 """Peers that count under their own name; what patterns admit beyond them counts under "other"."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import IPv4Address, IPv6Address
 from typing import Protocol
@@ -52,6 +53,14 @@ class Handler(Protocol):
         """No message can be found any more; those before are through already."""
         ...
 
+    def path_changed(self, address: str, state: str) -> None:
+        """One of several paths of the connection: "available", "unreachable", "confirmed" ... (RFC 6458 6.1.2)."""
+        ...
+
+    def unsendable(self, octets: int) -> None:
+        """A message is longer than the transport can send: it goes nowhere, the connection stays."""
+        ...
+
     def overflowed(self) -> None:
         """The peer does not take its answers, and the bound of the output is hit: the connection is being aborted."""
         ...
@@ -61,8 +70,28 @@ class Handler(Protocol):
         ...
 
 
+class Server(Protocol):
+    """What listens."""
+
+    @property
+    def sockets(self) -> Sequence[socket.socket]:
+        """The listening sockets."""
+        ...
+
+    def close(self) -> None:
+        """Take no more connections."""
+        ...
+
+
+class TransportMissing(OSError):
+    """The kernel does not have the transport; strerror says what to do."""
+
+
 Accept = Callable[[Link], Handler | None]
 """Takes a new connection; None: there are too many, it is ended."""
+
+Listen = Callable[[Sequence[str], int, Accept], Awaitable[Server]]
+"""Takes connections on these addresses or names under one port. Raises OSError with words for people."""
 
 Connect = Callable[[Sequence[str], int, Accept], Awaitable[None]]
 """Connects to one peer that has these addresses or names, and gives the link to Accept as a listener does.

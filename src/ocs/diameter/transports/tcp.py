@@ -15,7 +15,7 @@ from typing import Final, cast
 
 from ocs.diameter.admission import plain_address
 from ocs.diameter.errors import FramingLost
-from ocs.diameter.transports import Accept, Handler
+from ocs.diameter.transports import Accept, Handler, Server
 from ocs.diameter.wire import split_frames
 from ocs.limits import CONNECT_TIMEOUT_S, DRAIN_TIMEOUT_S, MESSAGE_OCTETS_MAX, PEER_OUTPUT_OCTETS_MAX
 
@@ -165,10 +165,10 @@ class TcpLink(asyncio.Protocol):
             transport.resume_reading()
 
 
-async def listen(host: str, port: int, accept: Accept) -> asyncio.Server:
-    """Take connections on an address; a name may stand for several. Raises OSError."""
+async def listen(hosts: Sequence[str], port: int, accept: Accept) -> asyncio.Server:
+    """Take connections on each of `hosts`; a name may stand for several. Raises OSError."""
     loop = asyncio.get_running_loop()
-    return await loop.create_server(lambda: TcpLink(accept), host, port, backlog=BACKLOG)
+    return await loop.create_server(lambda: TcpLink(accept), hosts, port, backlog=BACKLOG)
 
 
 async def connect(
@@ -190,7 +190,7 @@ async def connect(
     raise OSError("; ".join(whys))
 
 
-def bound_to(server: asyncio.Server) -> list[tuple[str, int]]:
+def bound_to(server: Server) -> list[tuple[str, int]]:
     """(address, port) of each socket of a server."""
     return [(name[0], name[1]) for name in (sock.getsockname() for sock in server.sockets)]
 
