@@ -56,8 +56,8 @@ class Gate:
 class ControlledStore(MemoryStore):
     """`commits`, `loads`, `finds` and `answers` are gates before the calls; `batches` is what was committed."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *, shared: bool = False) -> None:
+        super().__init__(shared=shared)
         self.commits = Gate()
         self.loads = Gate()
         self.finds = Gate()

@@ -763,24 +763,24 @@ async def test_lanes_are_bounded_and_busy_ones_stay(store):
     client = Client(dispatcher)
     for name in "cdefg":
         await dispatcher.run(name, None, lambda account, _, name=name: outcome(name))
-        assert len(dispatcher._lanes) <= 2
+        assert len(dispatcher._lanes._lanes) <= 2
     store.commits.shut = True
     for name in "abcd":
         client.send(request(0, key=name, of=I, subscriber=(f"msisdn:{name}",)))
     await idle()
-    assert {"a", "b", "c", "d"} <= set(dispatcher._lanes)  # all have writes on their way
+    assert {"a", "b", "c", "d"} <= set(dispatcher._lanes._lanes)  # all have writes on their way
     await store.commits.open()
     assert len(client.told) == 4
     client.send(request(1, key="a", of=U))
     await idle()
     assert client.told[-1] == "2001 a U/1 left 986"
-    assert len(dispatcher._lanes) <= 2
+    assert len(dispatcher._lanes._lanes) <= 2
 
 
 async def test_sessions_of_a_lane_are_bounded(store, client, monkeypatch):
     keys = [f"s{n}" for n in range(100)]
     await opened(client, *keys)
-    lane = client.dispatcher._lanes["a"]
+    lane = client.dispatcher._lanes._lanes["a"]
     assert len(lane._durable) == 64
     for key in keys:
         client.update(1, key)
@@ -798,7 +798,7 @@ async def test_a_closed_session_is_not_kept(store, client):
     client.end(1)
     await idle()
     assert client.told == ["2001 s T/1 left 986"] * 2
-    assert client.dispatcher._lanes["a"]._durable == {}
+    assert client.dispatcher._lanes._lanes["a"]._durable == {}
     assert len(client.dispatcher._directory._sessions) == 0
 
 

@@ -13,24 +13,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocs.balances.journal import differences, fold
+from ocs.charging.outcome import Outcome
 from ocs.nms.metrics import Metrics
 from ocs.store.dispatcher import Dispatcher
 from ocs.store.interface import StoreDown
 from ocs.store.memory import MemoryStore
 from tests.store.charging import COST, I, T, U, charge_of, look, render
-from tests.store.controlled import ControlledStore, idle
+from tests.store.controlled import ControlledStore, credited, idle
 from tests.store.making import outcome, request
 
 ACCOUNTS = ("a", "b")
+SHARED = "shared"
+"""Sessions with an odd number take 1 from this account, too."""
 
 
 class Watched(ControlledStore):
     """A controlled store whose gates are opened by dice, which breaks, and to which other nodes write."""
 
-    def __init__(self, dice):
-        super().__init__()
+    def __init__(self, dice, *, shared):
+        super().__init__(shared=shared)
         self.dice = dice
-        self.credited = dict.fromkeys(ACCOUNTS, 0)
+        self.credited = dict.fromkeys((*ACCOUNTS, SHARED), 0)
         self.violations = []
 
     async def mischief(self):
@@ -38,7 +41,7 @@ class Watched(ControlledStore):
         gates = [gate for gate in (self.commits, self.loads, self.finds, self.answers) if gate.waiting]
         roll = self.dice.random()
         if roll < 0.12:
-            account_id = self.dice.choice(ACCOUNTS)
+            account_id = self.dice.choice((*ACCOUNTS, SHARED))
             await self.elsewhere(account_id, change=100)
             self.credited[account_id] += 100
         elif gates:
@@ -96,24 +99,30 @@ def naming(asked):
     """The test's engine, with the session in the name of the entry."""
     decide = charge_of(asked)
 
-    def decided(account, session):
+    def decided(account, session, others=None):
         out = decide(account, session)
         if not out.writes:
             return out
-        (write,) = out.writes
-        entry = msgspec.structs.replace(write.entry, request=f"{asked.session_id} {asked.name}")
-        return msgspec.structs.replace(out, writes=(msgspec.structs.replace(write, entry=entry),))
+        writes = out.writes
+        if int(asked.session_id[1:]) % 2:
+            if others is None:
+                return Outcome(needs=(SHARED,))
+            writes = (*writes, credited(others[0], -1))
+        name = f"{asked.session_id} {asked.name}"
+        named = (msgspec.structs.replace(w, entry=msgspec.structs.replace(w.entry, request=name)) for w in writes)
+        return msgspec.structs.replace(out, writes=tuple(named))
 
     return decided
 
 
 async def play(seed):
     dice = random.Random(seed)
-    store = Watched(dice)
-    await MemoryStore.commit(store, [outcome(name) for name in ACCOUNTS])
+    number = dice.choice((1, 1, 2))
+    store = Watched(dice, shared=number > 1)
+    await MemoryStore.commit(store, [outcome(name) for name in (*ACCOUNTS, SHARED)])
     for gate in (store.commits, store.loads, store.finds, store.answers):
         gate.shut = True
-    nodes = [Dispatcher(store, Metrics(), accounts_max=1) for _ in range(dice.choice((1, 1, 2)))]
+    nodes = [Dispatcher(store, Metrics(), accounts_max=1) for _ in range(number)]
     gateways = [Gateway(f"s{n}", dice.choice(ACCOUNTS), dice.randrange(12)) for n in range(dice.randrange(1, 5))]
     for _ in range(dice.randrange(60)):
         if dice.random() < 0.6:
@@ -158,6 +167,10 @@ def balances_ever(store, account_id):
     return values
 
 
+def requests_of(store, account_id):
+    return [entry.request for entry in store._journal[account_id] if entry.request.startswith("s")]
+
+
 @settings(max_examples=150)
 @given(st.integers(0, 2**32))
 def test_every_request_is_charged_once_and_told_the_same(seed):
@@ -170,6 +183,12 @@ def test_every_request_is_charged_once_and_told_the_same(seed):
         charged = [entry.request for entry in entries if entry.request.startswith("s")]
         assert len(charged) == len(set(charged)), "charged twice"
         assert account.balances[0].value == 1_000 + store.credited[account_id] - COST * len(charged)
+    shared, entries = store._accounts[SHARED], store._journal[SHARED]
+    assert differences(shared, fold(entries)) == []
+    drawn = [entry.request for entry in entries if entry.request.startswith("s")]
+    odd = [name for own in ACCOUNTS for name in requests_of(store, own) if int(name.split()[0][1:]) % 2]
+    assert sorted(drawn) == sorted(odd), "what shares an account is written with it, or not at all"
+    assert shared.balances[0].value == 1_000 + store.credited[SHARED] - len(drawn)
     for gateway in gateways:
         assert gateway.unanswered == set()
         for name, contents in gateway.contents.items():

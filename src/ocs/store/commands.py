@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import msgspec
 
@@ -14,6 +14,9 @@ from ocs.charging.outcome import Outcome
 from ocs.charging.requests import ChargingAnswer, ChargingRequest, Result
 from ocs.charging.session import Session
 from ocs.store.committer import Ticket
+
+if TYPE_CHECKING:
+    from ocs.store.lane import Lane
 
 Decide = Callable[[Account | None, Session | None], Outcome]
 """The decision on a command, from its account and session as they are; pure, since it may be made more than once.
@@ -50,7 +53,8 @@ class Command(ABC):
 
     outcome: what was decided last; ticket: its place in the committer, None where nothing is to be written.
     over: whoever waits has been told, whatever becomes of the command. deadline_s: in the event loop's time.
-    others: accounts that the decision needs besides, as they are stored; None where it has not asked for them.
+    lanes: those of the accounts that it was decided on, its own first; none while it waits for a decision.
+    place: its number in the order of decisions. entered_tick: when it came; NEVER: not yet.
     conflicts: how often it met one. absent_tick: when the store was asked for the session and had none, or NEVER.
     """
 
@@ -59,9 +63,11 @@ class Command(ABC):
         "conflicts",
         "deadline_s",
         "decide",
-        "others",
+        "entered_tick",
+        "lanes",
         "outcome",
         "over",
+        "place",
         "session_key",
         "ticket",
     )
@@ -69,7 +75,9 @@ class Command(ABC):
     def __init__(self, session_key: str | None, decide: Decide) -> None:
         self.session_key = session_key
         self.decide = decide
-        self.others: Sequence[Account] | None = None
+        self.lanes: tuple[Lane, ...] = ()
+        self.place = 0
+        self.entered_tick = NEVER
         self.outcome = _NOTHING
         self.ticket: Ticket | None = None
         self.over = False
@@ -77,11 +85,9 @@ class Command(ABC):
         self.conflicts = 0
         self.absent_tick = NEVER
 
-    def decided(self, account: Account | None, session: Session | None) -> Outcome:
-        """What is decided on that state, with the other accounts where it asked for them."""
-        if self.others is None:
-            return self.decide(account, session)
-        return cast("DecideWithOthers", self.decide)(account, session, self.others)
+    def decide_with(self, account: Account | None, session: Session | None, others: Sequence[Account]) -> Outcome:
+        """What is decided on that state and the other accounts that it asked for: those of them that there are."""
+        return cast("DecideWithOthers", self.decide)(account, session, others)
 
     def complete(self, outcome: Outcome) -> Outcome:
         """The outcome with what has to be stored besides."""

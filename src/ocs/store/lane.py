@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from ocs.balances.account import Account
@@ -22,16 +23,21 @@ class Known(NamedTuple):
 class Lane:
     """Commands of one account are decided one after another, each on the state that the one before it left.
 
-    queue: not yet decided. inflight: decided, but an earlier write of the lane, or their own, is not yet durable.
-    loaded: whether account and sessions may be decided on; at tick `loaded_tick` the account was read.
+    queue: not yet decided. inflight: decided on this account, as their own or as another that theirs shares with, but
+        an earlier write that they were built on, or their own, is not yet durable.
+    visitors: lanes whose first command needs this account and waits until it is read, and that command. hosts: of how
+        many lanes this one is a visitor.
+    loaded: whether account and sessions may be decided on; at tick `loaded_tick` the account was read, and at
+        `fresh_tick` the state was last known to be what the store has.
+    durable_version: of the account, as the store had it last.
     generation: raised when the state is dropped, so that a read begun before that is not taken for the new state.
 
     A session with writes on their way is never given up; of those that are durable the last used are kept.
     """
 
     __slots__ = (
-        *("account", "account_id", "generation", "inflight", "loaded", "loaded_tick", "loading", "queue"),
-        *("_durable", "_limit", "_unwritten"),
+        *("account", "account_id", "durable_version", "fresh_tick", "generation", "hosts", "inflight", "loaded"),
+        *("loaded_tick", "loading", "queue", "visitors", "_durable", "_limit", "_unwritten"),
     )
 
     def __init__(self, account_id: str, sessions_max: int = CACHED_SESSIONS_PER_ACCOUNT_MAX) -> None:
@@ -40,9 +46,13 @@ class Lane:
         self.loaded = False
         self.loading = False
         self.loaded_tick = 0
+        self.fresh_tick = 0
+        self.durable_version = 0
         self.generation = 0
         self.queue: deque[Command] = deque()
         self.inflight: deque[Command] = deque()
+        self.visitors: dict[Lane, Command] = {}
+        self.hosts = 0
         self._limit = sessions_max
         self._durable: OrderedDict[str, Known] = OrderedDict()
         self._unwritten: dict[str, tuple[Session, int]] = {}  # with the number of writes on their way
@@ -50,7 +60,12 @@ class Lane:
     @property
     def resting(self) -> bool:
         """Nothing to do, nothing on its way."""
-        return not (self.queue or self.inflight or self.loading)
+        return not (self.queue or self.inflight or self.loading or self.visitors or self.hosts)
+
+    @property
+    def ahead(self) -> bool:
+        """Whether a write of the account is on its way."""
+        return self.account is not None and self.account.version > self.durable_version
 
     @property
     def waiting(self) -> int:
@@ -74,42 +89,36 @@ class Lane:
             self.drop()
             self.account = loaded.account
             self.loaded = True
-            self.loaded_tick = tick
+            self.loaded_tick = self.fresh_tick = tick
+            self.durable_version = 0 if loaded.account is None else loaded.account.version
         if session_key is not None and session_key not in self._unwritten:
             self._keep(session_key, loaded.session)
 
     def check(self, outcome: Outcome, session_key: str | None) -> None:
-        """A decision that breaks the rules of the ledger goes no further: AssertionError."""
-        version = 0 if self.account is None else self.account.version
-        written = {write.account.id: write.account.version for write in outcome.writes}
-        assert written.get(self.account_id) == version + 1, "a decision raises its account by one version"
+        """A session that breaks the rules of the ledger goes no further: AssertionError."""
         session = outcome.session
         if session is not None:
             assert (session.account_id, session.key) == (self.account_id, session_key), "a session stays where it is"
 
-    def advance(self, outcome: Outcome) -> None:
-        """Take over a decision that goes to the store."""
-        for write in outcome.writes:
-            if write.account.id == self.account_id:
-                self.account = write.account
-        session = outcome.session
+    def advance(self, session: Session | None) -> None:
+        """Take over the session of a decision that goes to the store."""
         if session is not None:
             self._durable.pop(session.key, None)
             _, writes = self._unwritten.get(session.key, (session, 0))
             self._unwritten[session.key] = (session, writes + 1)
 
-    def settle(self, outcome: Outcome) -> None:
-        """The oldest decision on its way is durable."""
-        if outcome.session is None:
+    def settle(self, session: Session | None) -> None:
+        """The oldest decision on its way, with that session, is durable."""
+        if session is None:
             return
-        key = outcome.session.key
-        session, writes = self._unwritten[key]
+        key = session.key
+        last, writes = self._unwritten[key]
         if writes > 1:
-            self._unwritten[key] = (session, writes - 1)
+            self._unwritten[key] = (last, writes - 1)
             return
         del self._unwritten[key]
-        if session.is_open:
-            self._keep(key, session)
+        if last.is_open:
+            self._keep(key, last)
 
     def drop(self) -> None:
         """Forget the state: it has to be read again before the next decision."""
@@ -135,3 +144,46 @@ class Lane:
         self._durable.move_to_end(session_key)
         while len(self._durable) > self._limit:
             self._durable.popitem(last=False)
+
+
+def built_on(first: Command) -> tuple[list[Command], list[Lane]]:
+    """`first` and every decision on its way that was built on it, directly or not, in their order; and their lanes.
+
+    A decision was built on an earlier one when both have a lane in common.
+    """
+    since = dict.fromkeys(first.lanes, first.place)
+    struck = {first.place: first}
+    todo = list(first.lanes)
+    while todo:
+        lane = todo.pop()
+        for command in lane.inflight:
+            if command.place < since[lane] or command.place in struck:
+                continue
+            struck[command.place] = command
+            for other in command.lanes:
+                if since.get(other, command.place + 1) > command.place:
+                    since[other] = command.place
+                    todo.append(other)
+    return [struck[place] for place in sorted(struck)], list(since)
+
+
+def withdraw(commands: Iterable[Command], lanes: Iterable[Lane]) -> None:
+    """Put decisions back to the front of the queues of their accounts; the lanes are read again before the next one.
+
+    commands: with all that were built on them, in their order; lanes: all that they have.
+    """
+    back = list(commands)
+    places = {command.place for command in back}
+    for command in back:
+        if command.ticket is not None:
+            command.ticket.withdraw()
+            command.ticket = None
+    for lane in lanes:
+        lane.inflight = deque(command for command in lane.inflight if command.place not in places)
+        if lane.inflight:
+            lane.doubt()  # what stays was decided before, and still settles here
+        else:
+            lane.drop()
+    for command in reversed(back):
+        command.lanes[0].queue.appendleft(command)
+        command.lanes = ()
