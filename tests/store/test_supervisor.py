@@ -13,6 +13,7 @@ from ocs.nms.metrics import Metrics
 from ocs.store.commands import Failed
 from ocs.store.dispatcher import Dispatcher
 from ocs.store.interface import StoreDown
+from ocs.store.leading import Leading
 from ocs.store.spool import Spool
 from ocs.store.supervisor import Supervisor
 from tests.store.charging import COST, Client, I, U, charge_of, render
@@ -335,3 +336,24 @@ async def test_a_spool_that_cannot_be_written_is_no_answer(store, clock, metrics
     await client.dispatcher.drain()
     assert client.failed == [("I/0", 3004, "store_down")]
     assert not spool.holds("s")
+
+
+async def test_one_node_supervises_for_all(clock, metrics):
+    store = ControlledStore(shared=True)
+    await store.commit([outcome("a"), outcome("a", 2, session=session("s", due_at_ns=1))])
+    clock.now_ns = 1
+    north, south = (
+        Supervisor(
+            store, Dispatcher(store, metrics), expire, clock, metrics, leading=Leading(store, "supervision", name)
+        )
+        for name in ("north", "south")
+    )
+    assert (await Leading(store, "supervision", "north").leads()) is True
+    await south.round()
+    assert (await store.load("a", "s")).session.is_open
+    await north.round()
+    assert not (await store.load("a", "s")).session.is_open
+    await north.stop()
+    await store.commit([outcome("a", 4, session=session("t", due_at_ns=1))])
+    await south.round()
+    assert not (await store.load("a", "t")).session.is_open

@@ -56,6 +56,7 @@ RATING_FAILURES: Final = ("no_plan", "no_service", "unknown_rating_group", "no_d
 EXPIRIES: Final = ("validity", "idle", OTHER)
 COMMAND_KINDS: Final = ("open", "charge", "expire", "topup", "adjust", "status", "unknown_session", "late", OTHER)
 COMMAND_OUTCOMES: Final = ("done", "conflict", "failed")
+EFFECT_OUTCOMES: Final = ("done", "later", "given_up")
 CLOSE_REASONS: Final = (
     "peer",
     "no_cer",

@@ -27,6 +27,8 @@ class StoreMetrics:
         self._commit_duration = make.histogram("balance_commit_duration_seconds", "Time of one transaction.")
         self._cdrs = make.counter("cdr_written", "CDRs written.", "sink").labels("store")
         self._multi = make.counter("multi_account_outcomes", "Outcomes that wrote more than one account.")
+        effects = make.counter("effects", "What was to be done after a commit.", "outcome")
+        self._effects = {outcome: effects.labels(outcome) for outcome in labels.EFFECT_OUTCOMES}
         self._pinned = make.gauge("accounts_pinned", "Hot accounts that nodes write in turns.")
         self._up = make.gauge("store_up", "Whether the last use of the store succeeded.")
         self._failures = make.counter("store_failures", "What was asked of the store and could not be done.")
@@ -48,6 +50,10 @@ class StoreMetrics:
     def multi_account(self) -> None:
         """An outcome wrote more than one account."""
         self._multi.inc()
+
+    def effect(self, outcome: str) -> None:
+        """An effect was "done", is left for "later", or is "given_up"."""
+        self._effects[outcome].inc()
 
     def pinned(self, number: int) -> None:
         """So many accounts are written in turns with other nodes."""

@@ -18,6 +18,7 @@ from ocs.nms.metrics import Metrics
 from ocs.store.commands import Failed
 from ocs.store.dispatcher import Dispatcher
 from ocs.store.interface import DueSession, Store, StoreDown
+from ocs.store.leading import Leading
 from ocs.store.spool import Spool, Spooled
 
 _log = structlog.get_logger()
@@ -40,6 +41,7 @@ class Expire(Protocol):
 class Supervisor:
     """Looks every `period_s` at what is due, more often while there is much, less often while the store is down.
 
+    leading: where it is another node's turn, only what is this node's own is done; None: there is no other.
     spool, charge_spooled: what was answered without the store, and how it is charged now (`Failed` TOO_BUSY: later).
     """
 
@@ -51,6 +53,7 @@ class Supervisor:
         now_ns: Callable[[], int],
         metrics: Metrics,
         *,
+        leading: Leading | None = None,
         spool: Spool | None = None,
         charge_spooled: Callable[[Spooled], Awaitable[object]] | None = None,
         period_s: float = PERIOD_S,
@@ -60,6 +63,7 @@ class Supervisor:
         self._expire = expire
         self._now_ns = now_ns
         self._metrics = metrics
+        self._leading = leading
         self._spool = spool
         self._charge_spooled = charge_spooled
         self._period_s = period_s
@@ -77,6 +81,9 @@ class Supervisor:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
             self._task = None
+        if self._leading is not None:
+            with contextlib.suppress(StoreDown):  # then the lease runs out
+                await self._leading.resign()
 
     async def _run(self) -> None:
         pause_s = 0.0
@@ -103,6 +110,8 @@ class Supervisor:
             replayed = await self._spool.replay(self._charge_spooled)
             if replayed:
                 _log.info("spool_replayed", requests=replayed, left=len(self._spool))
+        if self._leading is not None and not await self._leading.leads():
+            return False
         now_ns = self._now_ns()
         expired = await self._expire_due(now_ns)
         forgotten = await self._store.forget(now_ns, FORGOTTEN_PER_ROUND_MAX)
