@@ -480,7 +480,7 @@ SERVERS = [
         S,
         "http: {",
         "¦stroe: {}\nhttp: {",
-        'stroe: "stroe" is not known here, expected one of identity, realms, listeners, peers, numbering, '
+        'stroe: "stroe" is not known here, expected one of identity, realms, cluster, listeners, peers, numbering, '
         "subscription_order, services, store, http or emergency_grant_validity, did you mean store?",
     ),
 ]

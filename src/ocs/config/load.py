@@ -143,6 +143,7 @@ def _settings(
         Settings,
         raw,
         realms=tuple(realm for realm, _ in raw.realms),
+        cluster=tuple(host for host, _ in raw.cluster),
         listeners=server.listeners,
         peers=server.peers,
         services=server.services,

@@ -38,6 +38,7 @@ class Server(msgspec.Struct, frozen=True):
 def compile_server(raw: RawServer, problems: Problems) -> Server:
     """Listeners, peers and services without errors; the others are left out and reported."""
     unique(raw.realms, "realm", problems)
+    unique(raw.cluster, "node", problems)
     unique(raw.subscription_order or (), "identity", problems)
     _unique_contexts(raw, problems)
     if bool(raw.numbering.national_prefix) != bool(raw.numbering.country_code):

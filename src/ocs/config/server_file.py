@@ -108,6 +108,7 @@ class RawServer(Raw, frozen=True, kw_only=True):
 
     identity: str | None = None
     realms: tuple[Located[str], ...] = ()
+    cluster: tuple[Located[str], ...] = ()
     listeners: tuple[RawListener, ...] = ()
     peers: tuple[RawPeer, ...] = ()
     numbering: Numbering = Numbering()
@@ -219,6 +220,7 @@ SERVER_FILE = Record(
     {
         "identity": Field(FQDN, "own Origin-Host", required=True),
         "realms": Field(ListOf(Placed(REALM), at_least=1), "realms served, the own one first", required=True),
+        "cluster": Field(ListOf(Placed(FQDN)), "Origin-Hosts of all nodes that share the store"),
         "listeners": Field(ListOf(LISTENER, at_least=1), "where Diameter is listened for", required=True),
         "peers": Field(ListOf(PEER), "who may connect; the first rule that fits counts", required=True),
         "numbering": Field(NUMBERING, "how dialled numbers are made international"),

@@ -137,6 +137,7 @@ class Settings(msgspec.Struct, frozen=True):
     """All of a configuration folder.
 
     identity: own Origin-Host; realms: served, the first is the own Origin-Realm.
+    cluster: Origin-Hosts of the other nodes that share the store: what is meant for them is served here, too.
     subscription_order: which Subscription-Id counts when several are given, e.g. ("imsi", "msisdn", "sip", ...).
     services: by name. store_url: "sqlite:PATH" (relative to the working directory) or "memory:".
     tests: the entries under `tests` of the tariff files, in order, as written and with their places.
@@ -156,3 +157,4 @@ class Settings(msgspec.Struct, frozen=True):
     emergency_grant_validity_s: int = 3_600
     tests: tuple[Located[Node], ...] = ()
     tls: Tls | None = None
+    cluster: tuple[str, ...] = ()

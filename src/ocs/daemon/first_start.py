@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ocs.api.commands import opening
 from ocs.config.settings import Settings
-from ocs.store.interface import Applied, Store
+from ocs.store.interface import Applied, Duplicate, Store
 
 
 class CannotOpen(Exception):
@@ -30,7 +30,14 @@ async def open_accounts(store: Store, settings: Settings, now_ns: int) -> int:
     refused = next((outcome.conflict for outcome in outcomes if outcome.conflict), "")
     if refused:
         raise CannotOpen(f"subscribers.yaml: {refused}")
-    if outcomes:
+    if not outcomes:
+        return 0
+    try:
         applied = await store.commit(outcomes)
-        assert set(applied) == {Applied.DONE}, "an empty store has nothing to conflict with"
-    return len(outcomes)
+    except Duplicate as error:
+        raise CannotOpen(f"subscribers.yaml: {error}") from error
+    if set(applied) == {Applied.DONE}:
+        return len(outcomes)
+    if store.shared:  # another node that starts at the same time was faster
+        return 0
+    raise CannotOpen("subscribers.yaml: the store changed while its accounts were opened; start again")

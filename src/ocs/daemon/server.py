@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +29,7 @@ from ocs.rating.units import MEASURE_OF_KIND
 from ocs.store.choose import store_of
 from ocs.store.dispatcher import Dispatcher
 from ocs.store.interface import StoreDown
+from ocs.store.leading import Leading
 from ocs.store.spool import Spool
 from ocs.store.supervisor import Supervisor
 
@@ -44,8 +46,9 @@ class OcsServer:
         self.settings = settings
         self.metrics = metrics
         self.store = store_of(settings.store_url)
-        self.spool = _spool_of(settings.store_url)
-        self.dispatcher = Dispatcher(self.store, metrics, self.spool)
+        self.spool = _spool_of(settings)
+        holder = f"{settings.identity}:{os.getpid()}"
+        self.dispatcher = Dispatcher(self.store, metrics, self.spool, holder=holder)
         self.commands = DispatchedCommands(self.dispatcher)
         self.credit_control = CreditControl(
             settings, self.dispatcher.charge, metrics.diameter, metrics.charging, log_refusal, time.time_ns
@@ -57,6 +60,7 @@ class OcsServer:
             timers.expire,
             time.time_ns,
             metrics,
+            leading=Leading(self.store, "supervision", holder),
             spool=self.spool,
             charge_spooled=timers.charge_spooled,
         )
@@ -103,7 +107,7 @@ class OcsServer:
         if self.node is not None:
             await self.node.drain()
         await self.supervisor.stop()
-        await self.dispatcher.drain()
+        await self.dispatcher.stop()
         await self.close()
 
     async def close(self) -> None:
@@ -188,10 +192,14 @@ def log_refusal(refusal: Refusal) -> None:
     )
 
 
-def _spool_of(store_url: str) -> Spool | None:
-    """Beside the file of the store; a store in memory has nothing to fall back from."""
-    scheme, _, path = store_url.partition(":")
-    return Spool(f"{path}.emergency", time.time_ns) if scheme == "sqlite" else None
+def _spool_of(settings: Settings) -> Spool | None:
+    """Beside the file of the store, or in `var/` for a store elsewhere; one in memory has nothing to fall back from."""
+    scheme, _, path = settings.store_url.partition(":")
+    if scheme == "memory":
+        return None
+    if scheme != "sqlite":
+        path = f"var/{settings.identity}"
+    return Spool(f"{path}.emergency", time.time_ns)
 
 
 def _cannot_listen(error: OSError, settings: Settings) -> CannotListen:
