@@ -22,6 +22,15 @@ CER_TIMEOUT_S: Final = 10
 CONNECT_TIMEOUT_S: Final = 5
 CONNECT_HOSTS_MAX: Final = 4
 CONNECT_ALL_TIMEOUT_S: Final = 30
+TLS_HANDSHAKE_TIMEOUT_S: Final = 10
+TLS_HANDSHAKES_MAX: Final = 256
+OWN_REQUESTS_MAX: Final = 16_384
+PEER_OWN_REQUESTS_MAX: Final = 4_096
+SENDS_PER_REQUEST_MAX: Final = 4
+REDIRECTS_PER_REQUEST_MAX: Final = 3
+REDIRECTS_CACHED_MAX: Final = 1_024
+OWN_ANSWER_TIMEOUT_S: Final = 10
+ORIGIN_STATES_MAX: Final = 4_096
 WATCHDOG_S: Final = 30
 DRAIN_TIMEOUT_S: Final = 5
 ANSWER_DEADLINE_S: Final = 4
@@ -53,9 +62,12 @@ EVENT_TIME_PAST_MAX_S: Final = 24 * 3_600
 EVENT_TIME_FUTURE_MAX_S: Final = 300
 SEGMENTS_PER_REPORT_MAX: Final = 1_000
 SESSION_ID_OCTETS_MAX: Final = 1_024
+REFUNDABLE_CHARGES_MAX: Final = 64
 
 # Store
 BATCH_OUTCOMES_MAX: Final = 256
+STORE_OPERATION_TIMEOUT_S: Final = 2
+STORE_LIST_TIMEOUT_S: Final = 30
 CACHED_ACCOUNTS_MAX: Final = 50_000
 CACHED_SESSIONS_PER_ACCOUNT_MAX: Final = 64
 CACHED_NAMES_MAX: Final = 200_000
@@ -68,6 +80,8 @@ EFFECT_ATTEMPTS_MAX: Final = 5
 SPOOL_OCTETS_MAX: Final = 64 * 1_048_576
 SUPERVISED_PER_ROUND_MAX: Final = 512
 FORGOTTEN_PER_ROUND_MAX: Final = 1_024
+PARTITION_ROWS_MOVED_MAX: Final = 100_000
+CLOCK_SKEW_MAX_S: Final = 5
 
 # Ledger: accounts in one look; what the background verification takes at the most; what of it goes into the log.
 LEDGER_ACCOUNTS_MAX: Final = 200
@@ -102,6 +116,10 @@ LIMITS: Final[dict[str, Limit]] = {
     "peer_inflight": Limit(PEER_INFLIGHT_MAX, 3004),
     "inflight": Limit(INFLIGHT_MAX, 3004),
     "peer_output_octets": Limit(PEER_OUTPUT_OCTETS_MAX, 0),
+    "tls_handshakes": Limit(TLS_HANDSHAKES_MAX, 0),
+    "own_requests": Limit(OWN_REQUESTS_MAX, 0),
+    "peer_own_requests": Limit(PEER_OWN_REQUESTS_MAX, 0),
+    "own_answer_timeout_s": Limit(OWN_ANSWER_TIMEOUT_S, 0),
     "answer_deadline_s": Limit(ANSWER_DEADLINE_S, 3004),
     "groups_per_session": Limit(GROUPS_PER_SESSION_MAX, 5012),
     "groups_per_request": Limit(GROUPS_PER_REQUEST_MAX, 5009),
@@ -115,6 +133,7 @@ LIMITS: Final[dict[str, Limit]] = {
     "segments_per_report": Limit(SEGMENTS_PER_REPORT_MAX, 2001),
     "plausible_time_slack_s": Limit(PLAUSIBLE_TIME_SLACK_S, 2001),
     "session_id_octets": Limit(SESSION_ID_OCTETS_MAX, 5004),
+    "refundable_charges": Limit(REFUNDABLE_CHARGES_MAX, 5012),
     "pending_per_account": Limit(PENDING_PER_ACCOUNT_MAX, 3004),
     "conflicts_per_command": Limit(CONFLICTS_PER_COMMAND_MAX, 3004),
     "pinned_accounts": Limit(PINNED_ACCOUNTS_MAX, 2001),

@@ -8,9 +8,10 @@ import msgspec
 
 from ocs.balances import adjust
 from ocs.balances.account import Account, Balance, Status
-from ocs.balances.journal import Entry, differences, fold
+from ocs.balances.journal import Entry, fold
 from ocs.cdr.records import Cdr
 from ocs.charging import engine
+from ocs.charging.ledger import imbalances
 from ocs.charging.memory import remember
 from ocs.charging.outcome import Outcome
 from ocs.charging.policy import GrantPolicy, ServicePolicy
@@ -21,6 +22,7 @@ from ocs.rating.numbers import Numbering
 from ocs.rating.prices import Rate
 from ocs.rating.tariff import Plan, RateTable, ServicePlan, Tariff, Window
 from ocs.rating.units import NS_PER_S, Kind, Measure
+from ocs.store.interface import Audit
 
 AUD = 1_000_000_000
 MIB = 1_048_576
@@ -148,7 +150,7 @@ class World:
         account = self.account
         assert account is not None
         if account.id == "a":
-            assert differences(account, fold(self.journal)) == []
+            assert imbalances(self.audit()) == []
         held: dict[str, int] = {}
         for session in self.sessions.values():
             for group in session.groups:
@@ -157,6 +159,12 @@ class World:
                     held[hold.balance_id] = held.get(hold.balance_id, 0) + hold.amount
         for balance in account.balances:
             assert balance.held == held.get(balance.id, 0)
+
+    def audit(self) -> Audit:
+        """What a store would have of the account."""
+        assert self.account is not None
+        opened = tuple(session for session in self.sessions.values() if session.is_open)
+        return Audit(self.account, fold(self.journal), opened, sum(cdr.cost_nanos for cdr in self.cdrs))
 
     def balance(self, balance_id: str = "money") -> Balance:
         """One balance as it is now."""

@@ -46,6 +46,10 @@ class Book:
         balance = self._stated[balance_id]
         return balance if balance.id == balance_id else msgspec.structs.replace(balance, id=balance_id)
 
+    def has(self, balance_id: str) -> bool:
+        """Whether there is such a balance."""
+        return balance_id in self._stated
+
     def value(self, balance_id: str) -> int:
         """The value, after the changes so far."""
         change = self._changes.get(balance_id)
@@ -116,6 +120,10 @@ class Book:
             return max(unbound, key=lambda balance: (-balance.weight, balance.id)).id
         self.open(Balance(DEFAULT_BALANCE, Kind.MONETARY, 0))
         return DEFAULT_BALANCE
+
+    def money_taken(self) -> int:
+        """Nanos that all money balances together have less than at the start."""
+        return -sum(change[0] for name, change in self._changes.items() if self._stated[name].kind is Kind.MONETARY)
 
     def close(self) -> list[Closed]:
         """What became of the accounts, the own one first, then those of the others that changed."""

@@ -19,17 +19,19 @@ from ocs.charging.groups import measure_of, used_amount
 from ocs.charging.outcome import AccountWrite, Outcome
 from ocs.charging.payer import Payer
 from ocs.charging.policy import ServicePolicy
-from ocs.charging.reports import FIELD, report
+from ocs.charging.refunded import Given
+from ocs.charging.reports import FIELD, Reported, report
 from ocs.charging.requests import ChargingAnswer, ChargingRequest, GroupRequest, RequestType, Units
-from ocs.charging.session import Group, GroupKey, Session, SessionState
+from ocs.charging.session import Charge, Group, GroupKey, Session, SessionState
 from ocs.limits import (
     EVENT_TIME_FUTURE_MAX_S,
     EVENT_TIME_PAST_MAX_S,
     GROUPS_PER_SESSION_MAX,
     PLAUSIBLE_TIME_SLACK_S,
+    REFUNDABLE_CHARGES_MAX,
 )
 from ocs.rating.tariff import Found, NotFound, Tariff
-from ocs.rating.units import NS_PER_S, Measure
+from ocs.rating.units import NS_PER_S, Kind, Measure
 
 SUPERVISION: Final = ChargingRequest(session_id="", type=RequestType.UPDATE, number=0, service="", origin_host="")
 """Stands for the request where supervision decides."""
@@ -64,6 +66,7 @@ class Work:
         self.payer = Payer(account, others, self.session, tariff, policy)
         self.notes: list[str] = []
         self.cdrs: list[Cdr] = []
+        self.charges = self.session.charges
         self._cost_nanos = 0
         self._overdraft_nanos = 0
         self._usage: list[str] = []
@@ -144,8 +147,47 @@ class Work:
     def take_event(self, key: GroupKey, group: Group, usage: int) -> None:
         """Debit an event: at a price from zero and with one connect fee, whatever the session had before."""
         units = Units(**{FIELD[group.measure]: usage})
-        self._take(key, group, (units,), usage, fee_charged=self._event_fee_charged, plausible=None)
+        done = self._take(key, group, (units,), usage, fee_charged=self._event_fee_charged, plausible=None)
         self._event_fee_charged = self._event_fee_charged or self.groups[key].fee_charged
+        by_kind: dict[bool, list[tuple[str, int]]] = {True: [], False: []}
+        for balance_id, amount in done.taken.items():
+            by_kind[self.payer.book.kind(balance_id) is Kind.MONETARY].append((balance_id, amount))
+        charge = Charge(
+            self.request.number,
+            *key,
+            group.measure,
+            usage,
+            done.group.unit_usage - group.unit_usage,
+            tuple(by_kind[False]),
+            tuple(by_kind[True]),
+        )
+        self.charges = (*self.charges, charge)[-REFUNDABLE_CHARGES_MAX:]
+
+    def take_refund(self, group: Group, given: Given) -> None:
+        """Give back a part of what an event charged, and record it."""
+        nanos = 0
+        for balance_id, amount in given.money:
+            nanos += amount
+            self._give(balance_id if self.payer.book.has(balance_id) else self.payer.book.debtor(()), amount)
+        for balance_id, amount in given.units:
+            if self.payer.book.has(balance_id):  # units of a balance that is gone went with it
+                self._give(balance_id, amount)
+        self._cost_nanos -= nanos
+        self._used -= given.usage
+        self._note_usage(group, -given.usage)
+        group = msgspec.structs.replace(
+            group,
+            usage=-given.usage,
+            unit_usage=-given.unit_usage,
+            cost_nanos=-nanos,
+            started_at_ns=group.started_at_ns or self.now_ns,
+            last_at_ns=self.now_ns,
+        )
+        self.groups[group.rating_group, group.service_id] = self._cut(group, "refund")
+
+    def _give(self, balance_id: str, amount: int) -> None:
+        self.payer.book.credit(balance_id, amount)
+        self._taken[balance_id] = self._taken.get(balance_id, 0) - amount
 
     def _take(
         self,
@@ -156,7 +198,7 @@ class Work:
         *,
         fee_charged: bool,
         plausible: int | None,
-    ) -> None:
+    ) -> Reported:
         done = report(
             group,
             self.payer,
@@ -177,6 +219,7 @@ class Work:
         for balance_id, amount in done.taken.items():
             self._taken[balance_id] = self._taken.get(balance_id, 0) + amount
         self._note_usage(group, done.usage)
+        return done
 
     def _note_usage(self, group: Group, usage: int) -> None:
         if usage:
@@ -273,6 +316,7 @@ class Work:
     def commit(self, answer: ChargingAnswer | None, kind: str) -> Outcome:
         """The Outcome: new account and session, journal entry, CDRs, answer."""
         own, *others = self.payer.book.close()
+        assert self.payer.book.money_taken() == self._cost_nanos, "what is charged is what money balances lose"
         version = self.account.version + 1
         event = Event(self.policy.kind, self.policy.name, self.session.called, self.at_ns)
         destinations = self.tariff.at(self.at_ns).destinations
@@ -286,6 +330,7 @@ class Work:
             fee_charged=self.fee_charged,
             last_at_ns=self.now_ns if is_request or self._state is not SessionState.OPEN else self.session.last_at_ns,
             cause=self._cause,
+            charges=self.charges,
         )
         session = msgspec.structs.replace(session, due_at_ns=life.due_at_ns(session, self.policy))
         entry = Entry(
@@ -342,6 +387,8 @@ def _session_for(
     if request is SUPERVISION:
         assert session is not None
         return session
+    if request.is_refund and session is not None:
+        return session
     is_event = request.type is RequestType.EVENT
     if session is not None and not is_event and session.state not in (SessionState.REFUSED, SessionState.UNKNOWN):
         if session.origin_host == request.origin_host:
@@ -364,5 +411,10 @@ def _session_for(
     if session is None:
         return fresh
     return msgspec.structs.replace(
-        fresh, seen=session.seen, answers=session.answers, pages=session.pages, groups=session.groups
+        fresh,
+        seen=session.seen,
+        answers=session.answers,
+        pages=session.pages,
+        groups=session.groups,
+        charges=session.charges,
     )

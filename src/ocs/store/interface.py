@@ -161,7 +161,7 @@ class Store(Protocol):
         """Open sessions by service."""
 
     async def audit(self, account_ids: Sequence[str]) -> list[Audit]:
-        """The ledger of those of the accounts that there are, in the order of their ids."""
+        """The ledger of those of the accounts that there are, in the order of their ids, all as of one moment."""
 
     async def claim_effects(self, peers: Collection[str], now_ns: int, until_ns: int, limit: int) -> list[DueEffect]:
         """Effects that are due, for one of `peers` or for any node, oldest first: the caller's until `until_ns`.
