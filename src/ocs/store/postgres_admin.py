@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import asyncpg
 
 from ocs.store.interface import StoreDown, WrongStore
+from ocs.store.postgres_schema import REVISION, REVISIONS, VERSION_TABLE
 from ocs.store.url import shown
 
 if TYPE_CHECKING:
@@ -61,3 +62,36 @@ def _explained(error: Exception, url: str) -> StoreDown | WrongStore:
         case asyncpg.PostgresError():
             return StoreDown(f"PostgreSQL at {shown(url)}: {error}")
     return StoreDown(f"PostgreSQL at {shown(url)} does not answer: {error or type(error).__name__}")
+
+
+async def revision_of(connection: Connection) -> str | None:
+    """The revision of the tables, None where there are none of ours."""
+    if await connection.fetchval("SELECT to_regclass($1)", VERSION_TABLE) is None:
+        return None
+    found: str | None = await connection.fetchval(f"SELECT version_num FROM {VERSION_TABLE}")  # noqa: S608
+    return found
+
+
+def misfit(revision: str | None) -> str:
+    """Why a database of that revision is not for this program, and what to do; "" where it is."""
+    if revision == REVISION:
+        return ""
+    if revision is None:
+        return "the database has no tables of ocs: run ocs db upgrade"
+    if revision in REVISIONS:
+        return f"the database has schema {revision}, this program needs {REVISION}: run ocs db upgrade"
+    return f"the database has schema {revision}, this program knows {REVISION} and older ones: a newer ocs made it"
+
+
+async def require_schema(connection: Connection) -> None:
+    """WrongStore where the tables are not those of this program."""
+    why = misfit(await revision_of(connection))
+    if why:
+        raise WrongStore(why)
+
+
+async def clock_skew_s(connection: Connection, now_ns: Callable[[], int]) -> float:
+    """How far the clock here is ahead of the database's, in seconds; below zero: behind."""
+    before_ns = now_ns()
+    there_ns: int = await connection.fetchval("SELECT (extract(epoch FROM clock_timestamp()) * 1000000000)::bigint")
+    return (before_ns + now_ns() - 2 * there_ns) / 2_000_000_000

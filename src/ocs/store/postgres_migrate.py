@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from ocs.store.interface import StoreDown, WrongStore
-from ocs.store.postgres_admin import ADMIN_LOCK, VERSION_MIN, Tell, connect, connected
+from ocs.store.postgres_admin import ADMIN_LOCK, VERSION_MIN, Tell, connect, connected, misfit
 from ocs.store.postgres_citus import CITUS, POSTGRES, distribute, distributed, make_extension
 from ocs.store.postgres_schema import REVISION, REVISIONS, VERSION_TABLE, metadata
 
@@ -77,7 +77,7 @@ async def _upgrade(transaction: AsyncConnection, engine: str | None, tell: Tell)
     if before is None:
         await _empty(transaction)
     elif before not in REVISIONS:
-        raise WrongStore(f"the database has schema {before}, this program writes {REVISION}: a newer ocs made it")
+        raise WrongStore(misfit(before))
     await transaction.run_sync(_migrate, tell)
     return Upgraded(before, REVISION, await _write_meta(transaction, engine))
 
