@@ -83,12 +83,6 @@ def test_a_price_enquiry_tells_the_price_and_moves_nothing() -> None:
     assert world.outcome.writes == ()
 
 
-def test_a_refund_is_refused_as_not_served() -> None:
-    world = World(money(AUD))
-    answer = world.send(request(EVENT, 0, **{**DEBIT, "action": RequestedAction.REFUND_ACCOUNT}))
-    assert (answer.result, answer.why) == (5012, "action_not_served")
-
-
 def test_an_event_has_no_session_to_terminate_but_is_remembered() -> None:
     world = World(money(AUD))
     world.send(request(EVENT, 0, **DEBIT))

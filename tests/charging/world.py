@@ -133,7 +133,7 @@ class World:
             session = outcome.session
             if request is not None and outcome.answer is not None:
                 content = msgspec.msgpack.encode(outcome.answer)
-                session, _ = remember(session, request.type, request.number, content)
+                session, _ = remember(session, *request.memory_key, content)
             self.sessions[session.key] = session
         self.check()
 

@@ -14,7 +14,7 @@ import msgspec
 
 from ocs.balances.account import Account
 from ocs.balances.choice import owner_of, shared_with
-from ocs.charging import events, fees, house, life
+from ocs.charging import events, fees, house, life, refunds
 from ocs.charging.grants import grant
 from ocs.charging.groups import RESULT_OF_REASON, refuse
 from ocs.charging.memory import highest_number, recall, room_for
@@ -92,10 +92,10 @@ def _as_asked(outcome: Outcome, request: ChargingRequest) -> Outcome:
 
 def _remembered(session: Session, request: ChargingRequest) -> Outcome | None:
     """The outcome of a request that was processed before; of one that can no longer be noted; None for all others."""
-    seen = recall(session, request.type, request.number)
+    seen = recall(session, *request.memory_key)
     if seen is not None:
         return Outcome(repeat=seen.content or b"", notes=("repeat",))
-    if not room_for(session, request.type, request.number):
+    if not room_for(session, *request.memory_key):
         return _refused(Result.UNABLE_TO_COMPLY, "number_gaps")
     return None
 
@@ -114,10 +114,12 @@ def _procedure(session: Session | None, request: ChargingRequest) -> Callable[[W
 
 
 def _needed(account: Account, session: Session | None, tariff: Tariff, now_ns: int) -> tuple[str, ...]:
-    """Ids of the accounts that share balances with this one, or on whose balances the session holds something."""
+    """Ids of the accounts that share balances with this one, on whose balances the session holds something, or did."""
     sharing = shared_with(account, tariff.at(now_ns))
     groups = () if session is None else session.groups
     held = {owner_of(hold.balance_id) for group in groups for hold in group.holds}
+    if session is not None and session.charges:
+        held.update(refunds.owners(session))
     return tuple(sorted(held.union(sharing) - {""})) if sharing or held else ()
 
 

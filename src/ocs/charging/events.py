@@ -6,6 +6,7 @@ import msgspec
 
 from ocs.balances.cover import State, owed
 from ocs.balances.reserve import Reserved, release, reserve
+from ocs.charging import refunded, refunds
 from ocs.charging.groups import RESULT_OF_REASON, refuse
 from ocs.charging.outcome import Outcome
 from ocs.charging.payer import for_measure
@@ -55,7 +56,10 @@ def _direct_debiting(work: Work) -> Outcome:
         refusal = ChargingAnswer(refusals[0].result, shown, why=refusals[0].why)
         return work.refuse_session(refusal, state)
     work.end(SessionState.CLOSED, "event", only_used=True)
-    return work.commit(ChargingAnswer(Result.SUCCESS, shown), "charge")
+    information = b""
+    if work.policy.refund_information:
+        information = refunded.information(work.request.session_key, work.request.number)
+    return work.commit(ChargingAnswer(Result.SUCCESS, shown, refund_information=information), "charge")
 
 
 def _debit(work: Work, asked: GroupRequest) -> GroupAnswer:
@@ -147,6 +151,7 @@ def _price_enquiry(work: Work) -> Outcome:
 
 _ACTIONS = {
     RequestedAction.DIRECT_DEBITING: _direct_debiting,
+    RequestedAction.REFUND_ACCOUNT: refunds.decide_refund,
     RequestedAction.CHECK_BALANCE: _check_balance,
     RequestedAction.PRICE_ENQUIRY: _price_enquiry,
 }

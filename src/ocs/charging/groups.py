@@ -21,6 +21,8 @@ RESULT_OF_REASON: Final = {
     "no_destination": Result.END_USER_SERVICE_DENIED,
     "no_time": Result.END_USER_SERVICE_DENIED,
     "disabled_account": Result.END_USER_SERVICE_DENIED,
+    "unknown_charge": Result.UNABLE_TO_COMPLY,
+    "nothing_to_refund": Result.UNABLE_TO_COMPLY,
     "too_many_groups": Result.UNABLE_TO_COMPLY,
     "blocked": Result.END_USER_SERVICE_DENIED,
     "no_credit": Result.CREDIT_LIMIT_REACHED,

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from ocs.charging.requests import REFUND
 from ocs.charging.session import Answered, AnswerPage, Session
 from ocs.limits import ANSWERS_INLINE_MAX, NUMBER_GAPS_PER_SESSION_MAX
 
@@ -58,7 +59,8 @@ def room_for(session: Session, request_type: int, number: int) -> bool:
 
 def highest_number(session: Session) -> int:
     """The highest CC-Request-Number seen in the session, -1 if none."""
-    return max((ranges[-1][1] for ranges in session.seen.values() if ranges), default=-1)
+    seen = session.seen.items()
+    return max((ranges[-1][1] for kind, ranges in seen if ranges and kind != REFUND), default=-1)
 
 
 def contains(ranges: Sequence[tuple[int, int]], number: int) -> bool:

@@ -52,6 +52,7 @@ class ServicePolicy(msgspec.Struct, frozen=True):
     final_unit: what a client does at the end of credit; REDIRECT and RESTRICT_ACCESS also answer an empty account.
     idle_limit_s: a session not heard of for this long (or twice the validity time, if longer) is closed.
     session_failover: CC-Session-Failover SUPPORTED.
+    refund_information: answers to events say what a refund of them has to name.
     """
 
     name: str
@@ -65,3 +66,4 @@ class ServicePolicy(msgspec.Struct, frozen=True):
     failure_handling: FailureHandling = FailureHandling.TERMINATE
     direct_debiting_failure_handling: DirectDebitingFailureHandling = DirectDebitingFailureHandling.TERMINATE_OR_BUFFER
     unknown_session: UnknownSession = UnknownSession.REFUSE
+    refund_information: bool = True

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from enum import Enum, IntEnum
+from hashlib import sha256
+from typing import Final
 
 import msgspec
 
@@ -25,6 +27,10 @@ class RequestedAction(IntEnum):
     REFUND_ACCOUNT = 1
     CHECK_BALANCE = 2
     PRICE_ENQUIRY = 3
+
+
+REFUND: Final = 5
+"""What refunds are remembered under, beside the values of CC-Request-Type: one never is the repeat of a debit."""
 
 
 class Result(IntEnum):
@@ -109,6 +115,8 @@ class ChargingRequest(msgspec.Struct, frozen=True):
     refuse_in_group: the peer wants every refusal of credit in the MSCC, never at command level (PeerRule.refusals).
     grant_unasked: an INITIAL is granted by policy also where it has no Requested-Service-Unit
         (PeerRule.grant_without_rsu).
+    refund_of, refund_number: session and CC-Request-Number of the event that a refund names (Refund-Information);
+        "" and None: whatever events of its own Session-Id charged.
     event_at_ns: Event-Timestamp as Unix nanoseconds, None where not sent.
     attributes: what CDRs keep besides: ("apn", "internet"), ("imei", ...), ...; no attribute twice.
     """
@@ -129,16 +137,42 @@ class ChargingRequest(msgspec.Struct, frozen=True):
     grant_unasked: bool = False
     event_at_ns: int | None = None
     attributes: tuple[tuple[str, str], ...] = ()
+    refund_of: str = ""
+    refund_number: int | None = None
 
     @property
     def session_key(self) -> str:
-        """What the session is stored under: a sub-session is a session of its own."""
+        """What the session is stored under: a sub-session is a session of its own, a refund belongs to its charge."""
+        return self.refund_of or self.own_key
+
+    @property
+    def own_key(self) -> str:
+        """The same by the ids of the request itself."""
         return self.session_id if self.sub_session_id is None else f"{self.session_id}#{self.sub_session_id}"
 
     @property
+    def is_refund(self) -> bool:
+        """Whether it gives something back."""
+        return self.action is RequestedAction.REFUND_ACCOUNT
+
+    @property
+    def memory_key(self) -> tuple[int, int]:
+        """(kind, number) that the request is remembered under in its session (RFC 8506 8.2).
+
+        A refund may come in a session of its own, which is not the one it is remembered in: then its number stands for
+        both.
+        """
+        if not self.is_refund:
+            return int(self.type), self.number
+        if self.refund_of in ("", self.own_key):
+            return REFUND, self.number
+        digest = sha256(f"{self.own_key}\0{self.number}".encode()).digest()
+        return REFUND, int.from_bytes(digest[:7])
+
+    @property
     def name(self) -> str:
-        """The request within its session, as the journal names it: "I/0", "U/3"."""
-        return f"{self.type.name[0]}/{self.number}"
+        """The request within its session, as the journal names it: "I/0", "U/3"; "R/1" of a refund."""
+        return f"{'R' if self.is_refund else self.type.name[0]}/{self.number}"
 
 
 class FinalUnit(msgspec.Struct, frozen=True):
@@ -158,7 +192,8 @@ class GroupAnswer(msgspec.Struct, frozen=True):
     granted: amount in base units of `measure`, None: nothing was to be granted (no Granted-Service-Unit is sent).
     validity_time_s: None where no quota is open.
     why: the reason of a refusal in words, for logs and metrics: one of "unknown_account", "disabled_account",
-        "no_plan", "no_service", "unknown_rating_group", "no_destination", "no_time", "no_rate", "no_credit", "blocked".
+        "no_plan", "no_service", "unknown_rating_group", "no_destination", "no_time", "no_rate", "no_credit", "blocked",
+        "unknown_charge", "nothing_to_refund".
     tariff_change_at_ns: when the price changes within the validity of the grant, None = it does not.
     """
 
@@ -178,6 +213,7 @@ class ChargingAnswer(msgspec.Struct, frozen=True):
 
     enough_credit: Check-Balance-Result of a balance check, None otherwise.
     cost_nanos, currency: of a price enquiry; None otherwise.
+    refund_information: what a refund of this charge has to name, b"" where there is nothing to refund.
     """
 
     result: Result
@@ -186,6 +222,7 @@ class ChargingAnswer(msgspec.Struct, frozen=True):
     enough_credit: bool | None = None
     cost_nanos: int | None = None
     currency: str = ""
+    refund_information: bytes = b""
 
 
 class UnknownSession(Enum):

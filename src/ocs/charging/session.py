@@ -94,6 +94,24 @@ class Group(msgspec.Struct, frozen=True, array_like=True):
     partial: int = 0
 
 
+class Charge(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What an event charged to one rating group, so that it can be refunded.
+
+    number: CC-Request-Number of the event. usage, unit_usage: base units charged; the part that unit balances paid.
+    units, money: (balance, amount) taken off unit and off monetary balances. refunded: base units given back since.
+    """
+
+    number: int
+    rating_group: int | None
+    service_id: int | None
+    measure: Measure
+    usage: int
+    unit_usage: int
+    units: tuple[tuple[str, int], ...]
+    money: tuple[tuple[str, int], ...]
+    refunded: int = 0
+
+
 GroupKey = tuple[int | None, int | None]
 """Rating group and service identifier: what a group is known by in its session."""
 
@@ -113,6 +131,7 @@ class Session(msgspec.Struct, frozen=True, array_like=True):
     seen: per CC-Request-Type the numbers processed, as inclusive ranges (low, high) in ascending order.
     answers: the last answers, oldest first; older ones are in `pages` answer pages of the store.
     adopted: taken over in the middle, after a failover: what was before is not known here.
+    charges: what its events charged, the last ones: what can be refunded.
     due_at_ns: when supervision has to look at it next; for a closed one, when it may be forgotten.
     """
 
@@ -135,6 +154,7 @@ class Session(msgspec.Struct, frozen=True, array_like=True):
     cause: str = ""
     terminating: bool = False
     adopted: bool = False
+    charges: tuple[Charge, ...] = ()
 
     @property
     def is_open(self) -> bool:

@@ -140,7 +140,7 @@ class Charge(Command):
         self.content = self.render(outcome.answer)
         if outcome.session is None:
             return outcome
-        session, page = remember(outcome.session, int(self.request.type), self.request.number, self.content)
+        session, page = remember(outcome.session, *self.request.memory_key, self.content)
         return msgspec.structs.replace(outcome, session=session, page=page)
 
     def succeed(self) -> None:

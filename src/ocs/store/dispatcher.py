@@ -242,7 +242,7 @@ class Dispatcher:
             return
         self._lanes.leave(account_id, command)
         for answered in answers:
-            if (answered.type, answered.number) == (request.type, request.number):
+            if (answered.type, answered.number) == request.memory_key:
                 command.content = answered.content
                 self._conclude(command)
                 return

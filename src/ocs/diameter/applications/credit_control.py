@@ -179,7 +179,8 @@ class Exchange:
         A session stays with the service that it was opened for, whatever later requests name.
         """
         policy = self.policy
-        if session is not None and self.request.type in (RequestType.UPDATE, RequestType.TERMINATION):
+        request = self.request
+        if session is not None and (request.is_refund or request.type in (RequestType.UPDATE, RequestType.TERMINATION)):
             policy = self.setup.settings.services.get(session.service, policy)
         self.outcome = engine.decide(
             account, session, self.request, self.setup.settings.tariff, policy, self.now_ns, others

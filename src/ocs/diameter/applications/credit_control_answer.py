@@ -4,7 +4,7 @@
     frame(content, message) -> octets to send
 
 Content is what is stored with the charge. A repeat gets it to the byte, framed with its own Hop-by-Hop and End-to-End
-identifiers, P bit and Proxy-Info. Nothing but AVPs of RFC 6733 and RFC 8506 is sent: clients need not know more.
+identifiers, P bit and Proxy-Info. AVPs of 3GPP are sent without the M bit: clients need not know them.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from ocs.charging.requests import ChargingAnswer, ChargingRequest, FinalUnit, Gr
 from ocs.diameter.applications import codes
 from ocs.diameter.applications.currencies import currency_number
 from ocs.diameter.base_answers import Origin, answer_bytes, answer_head, answer_tail
+from ocs.diameter.dictionary import VENDOR_3GPP
 from ocs.diameter.types import (
     pack_enumerated,
     pack_integer32,
@@ -90,10 +91,12 @@ def render(message: Message, request: ChargingRequest, answer: ChargingAnswer, s
         parts.append(style.event)
     elif request.type is not RequestType.TERMINATION:
         parts.append(style.session)
+    more = _vendor(codes.REFUND_INFORMATION, answer.refund_information) if answer.refund_information else b""
     if request.command_level:
         parts.extend(_units(group) for group in answer.groups[:1])
+        parts.append(more)
     else:
-        parts.extend(_mscc(group) for group in answer.groups)
+        parts.extend(_mscc(group, more if group.result is Result.SUCCESS else b"") for group in answer.groups)
     if answer.enough_credit is not None:
         parts.append(_ENOUGH_CREDIT if answer.enough_credit else _NO_CREDIT)
     if answer.cost_nanos is not None:
@@ -120,14 +123,19 @@ def _command_result(request: ChargingRequest, answer: ChargingAnswer) -> Result:
     return answer.result
 
 
-def _mscc(group: GroupAnswer) -> bytes:
+def _vendor(code: int, data: bytes) -> bytes:
+    """An AVP of 3GPP, without the M bit: clients that do not know it may pass it over."""
+    return encode_avp(code, data, VENDOR_3GPP, mandatory=False)
+
+
+def _mscc(group: GroupAnswer, more: bytes = b"") -> bytes:
     """Multiple-Services-Credit-Control (RFC 8506 8.16): always with a Result-Code, with the ids that were sent."""
     ids = b""
     if group.service_id is not None:
         ids = _U32(codes.SERVICE_IDENTIFIER, _U32_HEAD, group.service_id)
     if group.rating_group is not None:
         ids += _U32(codes.RATING_GROUP, _U32_HEAD, group.rating_group)
-    data = b"".join((_granted(group), ids, _RESULTS[group.result], _limits(group)))
+    data = b"".join((_granted(group), ids, _RESULTS[group.result], _limits(group), more))
     return _GROUP_HEAD(codes.MULTIPLE_SERVICES_CREDIT_CONTROL, _MANDATORY | (len(data) + 8)) + data
 
 

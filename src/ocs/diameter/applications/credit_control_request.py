@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from ocs.charging import refunded
 from ocs.charging.policy import ServicePolicy
 from ocs.charging.requests import ChargingRequest, GroupRequest, RequestedAction, RequestType
 from ocs.config.settings import PeerRule, Refusals, Settings
@@ -106,6 +107,8 @@ def read_request(message: Message, rules: Rules, peer_rule: PeerRule) -> Reading
     service = reader.service()
     sub_session_id = one.get(codes.CC_SUB_SESSION_ID)
     event_at = one.get(codes.EVENT_TIMESTAMP)
+    action = _action(one) if request_type is RequestType.EVENT else None
+    refund_of, refund_number = _refunded(message, groups) if action is RequestedAction.REFUND_ACCOUNT else ("", None)
     request = ChargingRequest(
         session_id=_session_id(_required(one, codes.SESSION_ID)),
         type=request_type,
@@ -114,7 +117,7 @@ def read_request(message: Message, rules: Rules, peer_rule: PeerRule) -> Reading
         origin_host=unpack_utf8_string(_required(one, codes.ORIGIN_HOST)),
         sub_session_id=None if sub_session_id is None else unpack_unsigned64(sub_session_id),
         subscriber=read_subscriber(ids, service.ids, one.get(codes.USER_NAME), rules.order),
-        action=_action(one) if request_type is RequestType.EVENT else None,
+        action=action,
         called=service.called,
         terminating=service.terminating,
         groups=_groups(groups, one, used, request_type),
@@ -123,6 +126,8 @@ def read_request(message: Message, rules: Rules, peer_rule: PeerRule) -> Reading
         grant_unasked=peer_rule.grant_without_rsu,
         event_at_ns=None if event_at is None else unpack_time(event_at) * NS_PER_S,
         attributes=tuple(service.attributes.items()),
+        refund_of=refund_of,
+        refund_number=refund_number,
     )
     return Reading(request, service.ignored_avps)
 
@@ -157,6 +162,18 @@ def _action(one: Mapping[int, Avp]) -> RequestedAction:
     if action is None:
         raise wrong_value(avp, "no Requested-Action")
     return action
+
+
+def _refunded(message: Message, groups: list[Avp]) -> tuple[str, int | None]:
+    """(session, number) of the event that a refund is of, by Refund-Information in the command or in a group of it."""
+    avps = [*message.avps, *(avp for mscc in groups for avp in mscc.children())]
+    for avp in avps:
+        if avp.code == codes.REFUND_INFORMATION and avp.vendor_id == VENDOR_3GPP:
+            named = refunded.named_by(avp.data)
+            if named is None:
+                raise wrong_value(avp, "a Refund-Information that was not given out here")
+            return named
+    return "", None
 
 
 def _session_id(avp: Avp) -> str:
