@@ -10,6 +10,8 @@ import pytest
 
 from tests.config.folder import edited, lines, loaded
 
+STORES = "expected sqlite:PATH, postgresql://USER@HOST/DATABASE or memory:"
+
 S, T, U = "server.yaml", "tariffs/a.yaml", "subscribers.yaml"
 
 PRICE = "an amount with currency and unit such as 0.22 AUD/min, 0.01 AUD/MiB or 0.05 AUD"
@@ -443,8 +445,21 @@ SERVERS = [
         "services.voice.final_unit.filter_ids: filter_ids has no meaning with this action, "
         "expected another action, or no such key",
     ),
-    Case(S, '"memory:"', "¦postgres://x", 'store.url: "postgres://x" names no store, expected sqlite:PATH or memory:'),
-    Case(S, '"memory:"', '¦"sqlite:"', 'store.url: "sqlite:" names no store, expected sqlite:PATH or memory:'),
+    Case(S, '"memory:"', "¦postgres://x", 'store.url: "postgres://x" names no store, ' + STORES),
+    Case(S, '"memory:"', '¦"sqlite:"', 'store.url: "sqlite:" names no store, ' + STORES),
+    Case(S, '"memory:"', "¦postgresql://h/", 'store.url: "postgresql://h/" names no store, ' + STORES),
+    Case(
+        S,
+        'url: "memory:"',
+        "url: postgresql://h/ocs, keep_months: ¦0",
+        "store.keep_months: 0 is out of range, expected a whole number from 1 to 1200",
+    ),
+    Case(
+        S,
+        'url: "memory:"',
+        "url: postgresql://h/ocs, partitions_ahead_months: ¦25",
+        "store.partitions_ahead_months: 25 is out of range, expected a whole number from 1 to 24",
+    ),
     Case(
         S,
         "127.0.0.1:2080",

@@ -35,6 +35,23 @@ def test_defaults_are_those_of_the_settings(tmp_path):
     assert settings.subscription_order == ("msisdn", "imsi", "sip", "nai", "private")
 
 
+def test_a_store_in_postgresql_has_months(tmp_path):
+    settings = sound(tmp_path)
+    assert (settings.store_partitions_ahead_months, settings.store_keep_months) == (3, None)
+    url = "postgresql://ocs:x@a.example.com:5432,b.example.com/ocs?sslmode=require"
+    store = f"url: '{url}', partitions_ahead_months: 6, keep_months: 24"
+    settings = sound(tmp_path, edited("server.yaml", 'url: "memory:"', store))
+    assert (settings.store_url, settings.store_partitions_ahead_months, settings.store_keep_months) == (url, 6, 24)
+
+
+def test_months_without_postgresql_are_warned_about(tmp_path):
+    settings, found = loaded(tmp_path, edited("server.yaml", 'url: "memory:"', "url: sqlite:x, keep_months: 24"))
+    assert settings is not None
+    assert [line.partition("store.")[2] for line in lines(tmp_path, found)] == [
+        "keep_months: warning: keep_months has no meaning with this store: it keeps everything in one file"
+    ]
+
+
 def test_every_setting_of_the_server_arrives(tmp_path):
     server = SERVER.replace(
         'host: "*.pgw.example.com", from: [10.0.0.0/8], watchdog: 30s',

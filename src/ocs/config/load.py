@@ -148,12 +148,14 @@ def _settings(
         peers=server.peers,
         services=server.services,
         store_url=raw.store.url,
+        store_keep_months=raw.store.keep_months,
         http_host=raw.http.bind[0],
         http_port=raw.http.bind[1],
         tariff=tariff,
         subscribers=subscribers,
         tests=tests,
         **({"subscription_order": order} if order else {}),
+        **({"store_partitions_ahead_months": ahead} if (ahead := raw.store.partitions_ahead_months) else {}),
     )
 
 

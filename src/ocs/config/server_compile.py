@@ -13,7 +13,7 @@ from ocs.charging.policy import GrantPolicy, ServicePolicy
 from ocs.charging.requests import FinalAction, FinalUnit
 from ocs.config.diagnostics import Place, Problems
 from ocs.config.schema import Located, Raw
-from ocs.config.server_file import RawFinalUnit, RawGrant, RawPeer, RawServer, RawService
+from ocs.config.server_file import RawFinalUnit, RawGrant, RawPeer, RawServer, RawService, RawStore
 from ocs.config.settings import Listener, PeerRule, Transport
 from ocs.rating.units import MEASURE_OF_KIND, NS_PER_S, Kind, Measure
 from ocs.units import Quantity, format_measured
@@ -45,12 +45,22 @@ def compile_server(raw: RawServer, problems: Problems) -> Server:
         problems.error(raw.at("numbering"), "national_prefix and country_code have a meaning only together", "both")
     if "peers" in raw.given and not raw.peers:
         problems.warn(raw.at("peers"), "no peer is admitted", "at least one rule")
+    _months(raw.store, problems)
     services = {}
     for name, entry in raw.services.items():
         policy = _service(name, entry.value, problems) if entry.value else None
         if policy is not None:
             services[name] = policy
     return Server(_listeners(raw, problems), _peers(raw.peers, problems), services)
+
+
+def _months(raw: RawStore | None, problems: Problems) -> None:
+    """Only PostgreSQL keeps months apart."""
+    if raw is None or raw.url is None or raw.url.startswith("postgres"):
+        return
+    for name in ("partitions_ahead_months", "keep_months"):
+        if name in raw.given:
+            problems.warn(raw.at(name), f"{name} has no meaning with this store: it keeps everything in one file")
 
 
 def unique(values: Iterable[Located[Any]], noun: str, problems: Problems) -> None:

@@ -95,6 +95,8 @@ class RawStore(Raw, frozen=True, kw_only=True):
     """Where accounts are kept."""
 
     url: str | None = None
+    partitions_ahead_months: int | None = None
+    keep_months: int | None = None
 
 
 class RawHttp(Raw, frozen=True, kw_only=True):
@@ -213,6 +215,15 @@ NUMBERING = Record(
     },
 )
 
+STORE_RECORD = Record(
+    RawStore,
+    {
+        "url": Field(STORE, "sqlite:PATH, postgresql://USER@HOST/DATABASE or memory:", required=True),
+        "partitions_ahead_months": Field(integer(1, 24), "PostgreSQL: for so many months to come there are partitions"),
+        "keep_months": Field(integer(1, 1_200), "PostgreSQL: whole months of journal and CDRs that are kept"),
+    },
+)
+
 _IDENTITY_TYPES = ("msisdn", "imsi", "sip", "nai", "private")
 
 SERVER_FILE = Record(
@@ -229,9 +240,7 @@ SERVER_FILE = Record(
             "which identity of a subscriber counts first",
         ),
         "services": Field(MapOf(ID, SERVICE, at_least=1), "what is charged", required=True),
-        "store": Field(
-            Record(RawStore, {"url": Field(STORE, "sqlite:PATH or memory:", required=True)}), "the store", required=True
-        ),
+        "store": Field(STORE_RECORD, "the store", required=True),
         "http": Field(Record(RawHttp, {"bind": Field(BIND, "address and port", required=True)}), "HTTP", required=True),
         "emergency_grant_validity": Field(
             seconds(60, _DAY_S), "life of a grant to an emergency number", into="emergency_grant_validity_s"

@@ -139,7 +139,9 @@ class Settings(msgspec.Struct, frozen=True):
     identity: own Origin-Host; realms: served, the first is the own Origin-Realm.
     cluster: Origin-Hosts of the other nodes that share the store: what is meant for them is served here, too.
     subscription_order: which Subscription-Id counts when several are given, e.g. ("imsi", "msisdn", "sip", ...).
-    services: by name. store_url: "sqlite:PATH" (relative to the working directory) or "memory:".
+    services: by name.
+    store_url: "sqlite:PATH" (relative to the working directory), "postgresql://USER@HOST/DATABASE" or "memory:".
+    store_keep_months: whole months of journal and CDRs that are kept before this one; None = all of them.
     tests: the entries under `tests` of the tariff files, in order, as written and with their places.
     """
 
@@ -155,6 +157,8 @@ class Settings(msgspec.Struct, frozen=True):
     subscribers: tuple[Subscriber, ...]
     subscription_order: tuple[str, ...] = ("msisdn", "imsi", "sip", "nai", "private")
     emergency_grant_validity_s: int = 3_600
+    store_partitions_ahead_months: int = 3
+    store_keep_months: int | None = None
     tests: tuple[Located[Node], ...] = ()
     tls: Tls | None = None
     cluster: tuple[str, ...] = ()

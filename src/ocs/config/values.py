@@ -132,10 +132,13 @@ def _context(text: str) -> str:
     return text
 
 
+_STORE = r"sqlite:.+|postgres(ql)?://[^/\s]*/[^/\s]+|memory:"
+
+
 def _store(text: str) -> str:
-    if text == "memory:" or (text.startswith("sqlite:") and len(text) > len("sqlite:")):
-        return text
-    raise MalformedError(f'"{text}" names no store')
+    if re.fullmatch(_STORE, text) is None:
+        raise MalformedError(f'"{text}" names no store')
+    return text
 
 
 def _subject(text: str) -> str:
@@ -184,7 +187,7 @@ HOST = Text(_host, "an IPv4 or IPv6 address, or a name")
 HOST_PATTERN = Text(_host_pattern, 'a name, "*" for any run of characters, such as "*.pgw.example.com"')
 NETWORK = Text(_network, "a network such as 10.0.0.0/8")
 BIND = Text(_bind, "address and port such as 127.0.0.1:2080")
-STORE = Text(_store, "sqlite:PATH or memory:", "^(sqlite:.+|memory:)$")
+STORE = Text(_store, "sqlite:PATH, postgresql://USER@HOST/DATABASE or memory:", f"^({_STORE})$")
 CONTEXT = Text(_context, "the number of a document such as 32251", "^[0-9A-Za-z-]+$", ("string", "integer"))
 CURRENCY = matching(r"[A-Z]{3}", "a currency", "an ISO 4217 code such as AUD")
 PREFIX = Text(_prefix, "1 to 15 digits, country code first", "^[0-9]{1,15}$", ("string", "integer"))
