@@ -10,6 +10,8 @@ CONFIG ?= config
 KILLS ?= 300
 # Debian's names of the real peers that tests/interop talks to.
 PEERS := freediameter freediameter-extensions iproute2 kamailio kamailio-ims-modules openssl sip-tester tshark
+# A kernel with SCTP, to be run as a program, and who is spoken with in it.
+SCTP_PEERS := freediameter freediameter-extensions iproute2 openssl user-mode-linux
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,7 +41,7 @@ run: $(VENV)/.run ## start the server on the sample configuration, in the foregr
 	@exec $(BIN)/ocs serve --config $(CONFIG)
 
 test: $(VENV)/.dev ## every test that needs only Python packages (ARGS=... for pytest)
-	$(BIN)/python -m pytest --ignore=tests/interop $(ARGS)
+	$(BIN)/python -m pytest --ignore=tests/interop --ignore=tests/uml/guest $(ARGS)
 
 check: $(VENV)/.dev ## lint, formatting, types, and which room may import which
 	$(BIN)/ruff check
@@ -59,6 +61,10 @@ bench: $(VENV)/.run ## microseconds per rated event and per decision, and where 
 interop: $(VENV)/.dev peers ## as root: tests against freeDiameter, Kamailio and tshark in network namespaces
 	$(BIN)/python -m pytest tests/interop $(ARGS)
 
+sctp: $(VENV)/.dev ## tests over SCTP inside User-mode Linux; root only to install it (ARGS=... for pytest)
+	@tools/install_peers.sh $(SCTP_PEERS)
+	$(BIN)/python -m tests.uml.boot $(ARGS)
+
 conformance: $(VENV)/.dev ## write docs/conformance.md from the tests' markers
 	$(BIN)/python tools/conformance.py
 
@@ -72,4 +78,4 @@ clean: ## remove what builds and tests leave behind (not var/, which holds accou
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis src/*.egg-info
 	find src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help install run test check faults bench peers interop conformance lock bare clean
+.PHONY: help install run test check faults bench peers interop sctp conformance lock bare clean

@@ -2,6 +2,7 @@
 
 import asyncio
 import heapq
+import os
 from ipaddress import ip_network
 
 from ocs.config.settings import Listener, PeerRule, Settings, Transport
@@ -12,7 +13,10 @@ from ocs.diameter.observer import NullObserver
 from ocs.diameter.peer_machine import SECOND_NS
 from ocs.diameter.wire import decode_message, message_bytes, split_frames
 from tests.diameter.samples import avp, credit_control
+from tests.diameter.sctp_ends import SctpClient, SctpRaw
 
+# Tests of the node run over SCTP, too, in a kernel that has it (tests/uml).
+TRANSPORT = Transport(os.environ.get("OCS_TEST_TRANSPORT", "tcp"))
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 PGW = make_origin("pgw.example.com", "example.com", 1)
 SERVED = [avp("Auth-Application-Id", 4), avp("CC-Request-Type", 1), avp("CC-Request-Number", 0)]
@@ -22,7 +26,7 @@ def settings(*rules, host="127.0.0.1"):
     return Settings(
         identity="ocs.example.com",
         realms=("example.com", "ims.example.com"),
-        listeners=(Listener(Transport.TCP, host, 0),),
+        listeners=(Listener(TRANSPORT, host, 0),),
         peers=rules or (PeerRule("*", LOOPBACK),),
         services={},
         store_url="memory:",
@@ -169,19 +173,19 @@ class Kit:
         return self.node.listening[0]
 
     async def connect(self, origin=PGW, **kwargs):
-        client = await Client.connect(*self.address, origin, **kwargs)
+        client = await CLIENTS[TRANSPORT].connect(*self.address, origin, **kwargs)
         self.opened.append(client)
         return client
 
     async def connect_only(self):
-        client = await Client.connect_only(*self.address, PGW)
+        client = await CLIENTS[TRANSPORT].connect_only(*self.address, PGW)
         self.opened.append(client)
         return client
 
     async def raw(self):
-        reader, writer = await asyncio.open_connection(*self.address)
-        self.opened.append(writer)
-        return Raw(reader, writer)
+        raw = await RAWS[TRANSPORT].connect(*self.address)
+        self.opened.append(raw.writer)
+        return raw
 
     async def clear(self):
         for client in self.opened:
@@ -210,6 +214,10 @@ class Raw:
         self._buffer = bytearray()
         self._frames = []
 
+    @classmethod
+    async def connect(cls, host, port):
+        return cls(*await asyncio.open_connection(host, port))
+
     def send(self, data):
         self.writer.write(data)
 
@@ -225,6 +233,10 @@ class Raw:
             self._buffer += data
             self._frames = split_frames(self._buffer, 1 << 20)
         return decode_message(self._frames.pop(0))
+
+
+CLIENTS = {Transport.TCP: Client, Transport.SCTP: SctpClient}
+RAWS = {Transport.TCP: Raw, Transport.SCTP: SctpRaw}
 
 
 def request(command, parts, *, flags=0xC0, application_id=4, hop_by_hop_id=1000, end_to_end_id=2000):

@@ -571,7 +571,7 @@ async def test_drain(kit):
     assert kit.service.kept[0].draining
     assert client.requests == type(client.requests)(), "no DPR before what is in flight is answered"
     with pytest.raises(ConnectionRefusedError):
-        await asyncio.open_connection(host, port)
+        await node_kit.RAWS[node_kit.TRANSPORT].connect(host, port)
     kit.service.release()
     assert result_of(await waiting) == 2001
     await draining
@@ -647,7 +647,7 @@ async def test_reload_treats_peers_anew(kit):
 async def test_a_busy_port_is_named(kit):
     _, port = kit.address
     busy = msgspec.structs.replace(settings(), listeners=(msgspec.structs.replace(settings().listeners[0], port=port),))
-    with pytest.raises(OSError, match=f"127.0.0.1:{port}/tcp"):
+    with pytest.raises(OSError, match=f"127.0.0.1:{port}/{node_kit.TRANSPORT.value}"):
         await Node(busy, [], origin_state_id=1).start()
 
 
