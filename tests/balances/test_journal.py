@@ -133,8 +133,3 @@ def test_what_is_held_for_other_accounts_is_told_apart() -> None:
     said = fold([shared(1, "b", 5), shared(2, "c", 7), shared(3, "b", -2), shared(4, "d", 3), shared(5, "d", -3)])
     assert said.shared == (SharedHold("b", "money", 3), SharedHold("c", "money", 7))
     assert said.sums == (Sum("money", -5, 10, 0),)
-
-
-def test_what_was_charged_is_told_apart_from_refunds() -> None:
-    refund = Entry("a", 5, "refund", 0, postings=(Posting("money", 20, 0),), cost_nanos=-20)
-    assert fold([*ENTRIES, refund]).cost_nanos == 20

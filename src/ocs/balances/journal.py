@@ -11,7 +11,6 @@ from ocs.balances.account import Account, Balance
 
 SHARED: Final = "shared"
 """Kind of an entry that the session of another account made; `by` is that account."""
-REFUND: Final = "refund"
 
 
 class Posting(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -34,7 +33,8 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     opened: definitions of balances that the entry made, with value and held 0 (the postings fill them).
     closed: ids of balances removed (their value and held are 0 by then).
     cost_nanos: money charged by the request: what it took off money balances, those of accounts that share included
-        (their own entries, of kind "shared", have 0). Below zero in a refund: the money given back.
+        (their own entries, of kind "shared", have 0). Below zero in a refund that a client asked for, and that has a
+        CDR. What people put in or take out has no cost: its postings tell.
     overdraft_nanos: the part of cost_nanos that no credit covered.
     usage: what was reported, readable ("rg 100: 308400 octets"), for the history.
     by, reason: operator and reason of a change by people; origin host of a request; the account whose session it was,
@@ -77,7 +77,7 @@ class SharedHold(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Folded(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Journal entries of one account added up. It does not matter in which order, nor in how many parts.
 
-    entries: how many; last_version: the highest version among them; cost_nanos: what they charged, refunds apart.
+    entries: how many; last_version: the highest version among them; cost_nanos: what they charged.
     sums: by balance, in the order of ids; a balance that was removed stays, with zeros.
     shared: by holder and balance, in their order; who holds nothing is left out.
     """
@@ -126,8 +126,7 @@ def fold(entries: Iterable[Entry]) -> Folded:
             continue
         number += 1
         last_version = max(last_version, entry.version)
-        if entry.kind != REFUND:
-            cost_nanos += entry.cost_nanos
+        cost_nanos += entry.cost_nanos
         for balance in entry.opened:
             sums.setdefault(balance.id, [0, 0, 0])[2] += 1
         for posting in entry.postings:

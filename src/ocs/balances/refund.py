@@ -118,7 +118,7 @@ def refund(
     terms: what balances of the account were like, by id (`opened_terms` of its journal). A balance that is gone is made
     again with them, so that nothing is given back into nothing; where they are not known, AdjustError. What cost
     nothing gives nothing back, and is noted all the same.
-    The entry's cost is negative: the money given back.
+    The entry has no cost, since no CDR tells of it: what was given back stands in its postings.
     """
     if any(amount < 0 for amount in taken.values()):
         raise AdjustError("a refund gives back: amounts are not below 0")
@@ -146,7 +146,6 @@ def refund(
         request,
         own.postings,
         own.opened,
-        cost_nanos=-nanos,
         by=by,
         reason=reason,
     )

@@ -6,13 +6,14 @@ What has to hold of every account, in one snapshot of it:
 2. what a balance holds = what the open sessions of the account hold on it + what those of other accounts hold, by the
    "shared" entries of its journal;
 3. what the "shared" entries hold for another account = what the open sessions of that account hold here;
-4. what the journal charged, refunds apart = the costs of the account's CDRs + the costs since the last CDR in the
-   groups of its open sessions.
+4. the costs of its journal entries = the costs of the account's CDRs + the costs since the last CDR in the groups of
+   its open sessions.
 
 In 4 are connect fees, events, late usage, overdrafts and what other accounts of a shared group paid: all of that is in
-the cost of an entry of the account whose session it was, and in its CDR. Not in it, since no CDR tells of them: money
-that people put in or take out (opening, top-up, set, reset, remove, expiry) and refunds. Usage of unknown sessions
-that was not rated, emergency calls and free calls cost nothing on either side.
+the cost of an entry of the account whose session it was, and in its CDR. A refund that a client asked for has a cost
+below zero, in its entry and in its CDR. What people put in or take out (opening, top-up, set, reset, remove, expiry,
+refund) has no cost, as no CDR tells of it. Usage of unknown sessions that was not rated, emergency calls and free
+calls cost nothing on either side.
 That a charge's cost is what its entries took off money balances is asserted where an outcome is made.
 """
 
