@@ -2,8 +2,9 @@
 """The first process of the guest: mounts, loads modules, runs one command, writes how it ended, powers off.
 
 It is told by the kernel's command line: `ocs.job=FOLDER`, which is the host's and writable here, and
-`ocs.modules=FOLDER` of the guest's kernel. FOLDER/command.json is {"argv", "cwd", "env"}; FOLDER/output gets what it prints, FOLDER/status
-its exit status. A status comes only from a command that ended: what fails before leaves none. Needs Python alone.
+`ocs.modules=FOLDER` of the guest's kernel. FOLDER/command.json is {"argv", "cwd", "env"}; FOLDER/output gets what the
+command prints, FOLDER/status its exit status. A status comes only from a command that ended: what fails before leaves
+none. Needs Python alone.
 """
 
 import ctypes
@@ -92,7 +93,7 @@ def run(job: Path) -> None:
 
 try:
     run(prepare())
-except Exception:
+except (OSError, ValueError, KeyError):
     traceback.print_exc()
 os.sync()
 libc.syscall(REBOOT, *(ctypes.c_ulong(each) for each in POWER_OFF))

@@ -39,6 +39,7 @@ from ocs.limits import CONNECT_TIMEOUT_S, DRAIN_TIMEOUT_S, MESSAGE_OCTETS_MAX, P
 WRITE_HIGH_WATER_OCTETS: Final = 262_144
 # A full queue is answered by ABORT, where TCP would try again; net.core.somaxconn bounds it, too.
 BACKLOG: Final = 1_024
+READ_OCTETS: Final = MESSAGE_OCTETS_MAX
 READ_BATCH: Final = 64
 ACCEPT_BATCH: Final = 64
 ACCEPT_PAUSE_S: Final = 1
@@ -162,7 +163,7 @@ class SctpLink:
     def _receive(self) -> tuple[bytes, int] | None:
         """(octets, flags), no octets at the end of the association; None: there is nothing now."""
         try:
-            data, _, flags, _ = self._socket.recvmsg(MESSAGE_OCTETS_MAX)
+            data, _, flags, _ = self._socket.recvmsg(READ_OCTETS)
         except (BlockingIOError, InterruptedError):
             return None
         except OSError:

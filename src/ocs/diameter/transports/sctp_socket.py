@@ -172,11 +172,12 @@ def _socket(addresses: Sequence[SocketAddress]) -> socket.socket:
 
 
 def _bind(unbound: socket.socket, addresses: Sequence[SocketAddress]) -> None:
-    """Bind to the first address, then add the others under the port that it got."""
-    unbound.bind(addresses[0])
-    if len(addresses) > 1:
+    """Bind to one address, of the socket's own family, then add the others under the port that it got."""
+    first, *more = sorted(addresses, key=len, reverse=True)
+    unbound.bind(first)
+    if more:
         port = unbound.getsockname()[1]
-        others = [(address[0], port, *address[2:]) for address in addresses[1:]]
+        others = [(address[0], port, *address[2:]) for address in more]
         unbound.setsockopt(IPPROTO_SCTP, _BINDX_ADD, _packed(others))
 
 
