@@ -1,9 +1,11 @@
 """account, cdrs, sessions, peers: on a running server, and on its store where none runs."""
 
 import socket
+import sqlite3
 
 import pytest
 
+from ocs.cli import ledger
 from ocs.cli.output import printable
 from ocs.cli.reach import runs, server_url
 from tests.cli.child import Child, edit
@@ -60,8 +62,36 @@ def test_an_account_is_opened_topped_up_and_remembers_it(ocs, child):
 def test_the_ledger_is_proved(ocs, child):
     ran = ocs("ledger", "verify", "--url", child.url)
     assert (ran.code, ran.out.splitlines()[-1].endswith(" 0 differences")) == (0, True)
-    proved = ocs("ledger", "verify", "demo", "--url", child.url, "--json").json
-    assert proved == {"accounts": 1, "entries": 1, "differences": []}
+    for one in (("demo",), ("--account", "demo")):
+        proved = ocs("ledger", "verify", *one, "--url", child.url, "--json").json
+        assert proved == {"accounts": 1, "entries": 1, "differing_accounts": 0, "imbalances": []}
+    assert ocs("ledger", "verify", "--account", "nobody", "--url", child.url).code == 1
+
+
+def test_a_ledger_that_is_wrong_is_told_with_1(ocs, folder, store):
+    database = folder / "var" / "ocs.db"
+    with sqlite3.connect(database) as connection:
+        connection.execute("DELETE FROM journal WHERE account_id = 'demo-money'")
+    connection.close()
+    told = ocs("ledger", "verify", *store)
+    assert (told.code, told.out.splitlines()) == (
+        1,
+        [
+            "account demo-money: the version is 1, the number of journal entries is 0",
+            "4 accounts, 3 journal entries, 1 differences",
+        ],
+    )
+    (one,) = ocs("ledger", "verify", *store, "--account", "demo-money", "--json").json["imbalances"]
+    assert (one["what"], one["here"], one["there"]) == ("entries", 1, 0)
+    assert ocs("ledger", "verify", *store, "--account", "demo").code == 0
+
+
+def test_a_large_ledger_is_proved_page_by_page_with_progress(ocs, store, monkeypatch):
+    monkeypatch.setattr(ledger, "LEDGER_ACCOUNTS_MAX", 1)
+    monkeypatch.setattr(ledger, "PROGRESS_ACCOUNTS", 2)
+    ran = ocs("ledger", "verify", *store)
+    assert ran.out == "4 accounts, 4 journal entries, 0 differences\n"
+    assert ran.err.splitlines() == ["2 accounts, 0 differ", "4 accounts, 0 differ"]
 
 
 def test_names_that_clients_chose_do_not_move_the_terminal():

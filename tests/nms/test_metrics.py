@@ -39,6 +39,9 @@ PROMISED = {
     "ocs_unmatched_connections_closed_total": {"reason"},
     "ocs_event_loop_lag_seconds": set(),
     "ocs_revenue_total": {"currency", "service"},
+    "ocs_ledger_imbalance": set(),
+    "ocs_ledger_verified_accounts": set(),
+    "ocs_ledger_verified_timestamp_seconds": set(),
 }
 
 

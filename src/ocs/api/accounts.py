@@ -1,4 +1,4 @@
-"""/v1/accounts: list, show, create, top up, adjust, history, ledger."""
+"""/v1/accounts: list, show, create, top up, adjust, history."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from ocs.api.problems import Problem
 from ocs.api.reading import body, number_cursor, page_limit, query
 from ocs.api.views import account_view, entry_view
 from ocs.balances.account import Account
-from ocs.balances.journal import differences, fold
 from ocs.charging.outcome import Outcome
 from ocs.charging.session import Session
 
@@ -43,7 +42,6 @@ class Accounts:
             Route("/accounts/{id}/topup", self.top_up, methods=["POST"]),
             Route("/accounts/{id}/adjust", self.adjust, methods=["POST"]),
             Route("/accounts/{id}/history", self.history, methods=["GET"]),
-            Route("/accounts/{id}/ledger", self.ledger, methods=["GET"]),
         ]
 
     async def _load(self, account_id: str) -> Account:
@@ -135,13 +133,3 @@ class Accounts:
         kinds |= {balance.id: balance.kind for balance in account.balances}
         items = [entry_view(entry, account.currency, kinds) for entry in entries]
         return json_response({"items": items, "next": str(entries[-1].version) if len(entries) == limit else None})
-
-    async def ledger(self, request: Request) -> Response:
-        """Whether the journal of an account, folded, is the account: `{id, version, entries, differences}`."""
-        query(request, ())
-        account = await self._load(request.path_params["id"])
-        entries = await self._server.store.journal(account.id, 0, account.version)
-        # What was written since the account was read is not part of it.
-        entries = [entry for entry in entries if entry.version <= account.version]
-        content = {"id": account.id, "version": account.version, "entries": len(entries)}
-        return json_response({**content, "differences": differences(account, fold(entries))})

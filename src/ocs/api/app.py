@@ -11,10 +11,13 @@ from ocs.api.accounts import Accounts
 from ocs.api.explain import Explain
 from ocs.api.guard import Guard
 from ocs.api.health import Health
+from ocs.api.ledger import Ledger
 from ocs.api.ports import Server
 from ocs.api.problems import Problem, on_duplicate, on_http_exception, on_problem, on_store_down
 from ocs.api.records import Records
 from ocs.store.interface import Duplicate, StoreDown
+
+_PARTS = (Accounts, Ledger, Records, Explain)
 
 
 def make_app(server: Server) -> Starlette:
@@ -22,7 +25,7 @@ def make_app(server: Server) -> Starlette:
     return Starlette(
         routes=[
             *Health(server).routes(),
-            Mount("/v1", routes=[*Accounts(server).routes(), *Records(server).routes(), *Explain(server).routes()]),
+            Mount("/v1", routes=[route for part in _PARTS for route in part(server).routes()]),
         ],
         middleware=[Middleware(Guard, names=lambda: (server.settings.http_host, server.settings.identity))],
         exception_handlers={

@@ -31,12 +31,12 @@ def query(request: Request, allowed: Collection[str]) -> dict[str, str]:
     return dict(given)
 
 
-def page_limit(parameters: dict[str, str]) -> int:
-    """The `limit` of a page: 1 to PAGE_ROWS_MAX, PAGE_ROWS where not given."""
+def page_limit(parameters: dict[str, str], most: int = PAGE_ROWS_MAX) -> int:
+    """The `limit` of a page: 1 to `most`, PAGE_ROWS where not given."""
     text = parameters.get("limit", str(PAGE_ROWS))
     limit = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
-    if not 1 <= limit <= PAGE_ROWS_MAX:
-        raise Problem(400, f'limit "{text}" is not a number from 1 to {PAGE_ROWS_MAX}')
+    if not 1 <= limit <= most:
+        raise Problem(400, f'limit "{text}" is not a number from 1 to {most}')
     return limit
 
 

@@ -32,14 +32,15 @@ class Transport(Protocol):
 class Remote:
     """A server at an http URL."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, timeout_s: float = TIMEOUT_S) -> None:
         parts = urlsplit(url)
         if parts.scheme != "http" or not parts.hostname:
             fail(f'"{url}" is not an http URL such as {DEFAULT_URL}', USAGE)
         self._host, self._port = parts.hostname, parts.port or 80
+        self._timeout_s = timeout_s
 
     def call(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT_S)
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=self._timeout_s)
         try:
             connection.request(method, target, body or None, dict(headers))
             answer = connection.getresponse()
@@ -98,15 +99,15 @@ def path_of(*parts: str) -> str:
 
 
 @contextmanager
-def reach(url: str | None, config: Path | None) -> Iterator[Api]:
+def reach(url: str | None, config: Path | None, timeout_s: float = TIMEOUT_S) -> Iterator[Api]:
     """The API at `url`; with `config` that of its server or, where none runs, its store."""
     if config is None or url is not None:
-        yield Api(Remote(url or DEFAULT_URL), url or DEFAULT_URL)
+        yield Api(Remote(url or DEFAULT_URL, timeout_s), url or DEFAULT_URL)
         return
     settings = settings_of(config)
     own_url = server_url(settings.http_host, settings.http_port)
     if runs(settings.http_host, settings.http_port):
-        yield Api(Remote(own_url), own_url)
+        yield Api(Remote(own_url, timeout_s), own_url)
         return
     from ocs.api.local import LocalApi
     from ocs.store.interface import StoreDown, StoreInUse, WrongStore

@@ -17,6 +17,7 @@ from prometheus_client.process_collector import ProcessCollector
 
 from ocs.nms.charging_metrics import ChargingMetrics
 from ocs.nms.diameter_metrics import DiameterMetrics
+from ocs.nms.ledger_metrics import LedgerMetrics
 from ocs.nms.making import Maker
 from ocs.nms.store_metrics import StoreMetrics
 
@@ -24,7 +25,7 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Metrics:
-    """One registry: the program's own metrics here, those of the rooms in `diameter`, `charging` and `store`."""
+    """One registry: the program's own metrics here, those of the rooms in `diameter`, `charging`, `store`, `ledger`."""
 
     def __init__(self, *, process: bool = False) -> None:
         """`process`: also the metrics of the interpreter and the process."""
@@ -48,6 +49,7 @@ class Metrics:
         self.diameter = DiameterMetrics(make)
         self.charging = ChargingMetrics(make)
         self.store = StoreMetrics(make)
+        self.ledger = LedgerMetrics(make)
 
     def render(self) -> bytes:
         """The text exposition of all metrics, of CONTENT_TYPE."""
