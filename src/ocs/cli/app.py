@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ocs import __version__
-from ocs.cli import account, check, explain, ledger, records, schema, serve, simulate, tariff
+from ocs.cli import account, check, db, explain, ledger, records, schema, serve, simulate, tariff
 
 app = typer.Typer(
     name="ocs",
@@ -40,6 +40,7 @@ app.command()(schema.schema)
 app.add_typer(simulate.app, name="simulate")
 app.add_typer(account.app, name="account")
 app.add_typer(ledger.app, name="ledger")
+app.add_typer(db.app, name="db")
 app.add_typer(tariff.app, name="tariff")
 app.command()(records.cdrs)
 app.command()(records.sessions)

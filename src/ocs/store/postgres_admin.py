@@ -95,3 +95,14 @@ async def clock_skew_s(connection: Connection, now_ns: Callable[[], int]) -> flo
     before_ns = now_ns()
     there_ns: int = await connection.fetchval("SELECT (extract(epoch FROM clock_timestamp()) * 1000000000)::bigint")
     return (before_ns + now_ns() - 2 * there_ns) / 2_000_000_000
+
+
+async def raise_origin_state(url: str, now_s: int) -> tuple[int, int]:
+    """(before, now): the Origin-State-Id says that state was lost (RFC 6733 8.16). StoreDown, WrongStore."""
+    async with connected(url) as connection:
+        await require_schema(connection)
+        async with connection.transaction():
+            before = int(await connection.fetchval("SELECT value FROM meta WHERE key = 'origin_state_id' FOR UPDATE"))
+            now = max(before + 1, now_s)
+            await connection.execute("UPDATE meta SET value = $1 WHERE key = 'origin_state_id'", str(now))
+    return before, now

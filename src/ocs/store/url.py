@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from typing import Final
-from urllib.parse import urlsplit
 
 POSTGRES_SCHEMES: Final = ("postgresql", "postgres")
 
@@ -23,10 +22,7 @@ def kind_of(url: str) -> str:
 
 def shown(url: str) -> str:
     """The URL without the password in it: it goes into logs and messages."""
-    parts = urlsplit(url)
-    if parts.scheme not in POSTGRES_SCHEMES:
+    if not url.startswith(POSTGRES_SCHEMES):
         return url
-    user, at, place = parts.netloc.rpartition("@")
-    name, colon, _ = user.partition(":")
-    query = re.sub(r"(^|&)((?:ssl)?password)=[^&]*", r"\1\2=***", parts.query)
-    return parts._replace(netloc=f"{name}{':***' if colon else ''}{at}{place}", query=query).geturl()
+    hidden = re.sub(r"^(\w+://[^/?#:@]*):[^/?#]*@", r"\1:***@", url)
+    return re.sub(r"([?&](?:ssl)?password)=[^&]*", r"\1=***", hidden)
