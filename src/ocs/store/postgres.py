@@ -16,7 +16,7 @@ from ocs.balances.account import Account
 from ocs.balances.journal import Entry
 from ocs.charging.outcome import Outcome
 from ocs.charging.session import Answered, Session
-from ocs.limits import STORE_LIST_TIMEOUT_S, STORE_OPERATION_TIMEOUT_S
+from ocs.limits import ANSWER_DEADLINE_S, STORE_LIST_TIMEOUT_S, STORE_OPERATION_TIMEOUT_S
 from ocs.store import postgres_ledger as ledger
 from ocs.store import postgres_statements as sql
 from ocs.store.interface import (
@@ -52,11 +52,13 @@ class PostgresStore:
 
     `ocs.store.interface.Store`. `open` raises StoreDown where the server does not answer or refuses, and WrongStore
     where the tables are not those of this version of the program.
+
+    patience_s: how long an operation holds on while the database is away.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, patience_s: float = ANSWER_DEADLINE_S) -> None:
         self._url = url
-        self._reach = Reach(self._probe)
+        self._reach = Reach(self._probe, patience_s)
         self._writer = Link(url, _timeouts(STORE_OPERATION_TIMEOUT_S))
         self._readers = Links(url, _READERS, _timeouts(STORE_OPERATION_TIMEOUT_S))
         self._listers = Links(url, _LISTERS, _timeouts(STORE_LIST_TIMEOUT_S))

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
-from ocs.limits import ANSWER_DEADLINE_S, BATCH_OUTCOMES_MAX
+from ocs.limits import BATCH_OUTCOMES_MAX
 from ocs.store.interface import StoreDown
 from ocs.store.postgres_reach import Reach
 
@@ -43,7 +43,7 @@ class Gather(Generic[_K, _V]):
     async def get(self, key: _K) -> _V:
         """The answer to one question; StoreDown where there is none in time."""
         loop = asyncio.get_running_loop()
-        asked: _Asked[_K, _V] = _Asked(key, loop.create_future(), loop.time() + ANSWER_DEADLINE_S)
+        asked: _Asked[_K, _V] = _Asked(key, loop.create_future(), loop.time() + self._reach.patience_s)
         self._waiting.append(asked)
         if self._pump is None:
             self._pump = loop.create_task(self._answer_all())

@@ -31,7 +31,7 @@ class Reach:
 
     def __init__(self, probe: Callable[[], Awaitable[None]], patience_s: float = ANSWER_DEADLINE_S) -> None:
         self._probe = probe
-        self._patience_s = patience_s
+        self.patience_s = patience_s
         self._up = asyncio.Event()
         self._up.set()
         self._down_since_s: float | None = None
@@ -46,7 +46,7 @@ class Reach:
         """
         loop = asyncio.get_running_loop()
         began_s = loop.time()
-        deadline_s = began_s + (self._patience_s if patience_s is None else patience_s)
+        deadline_s = began_s + (self.patience_s if patience_s is None else patience_s)
         tries = 0
         while True:
             await self._wait(deadline_s)
@@ -73,7 +73,7 @@ class Reach:
         """Whether the database has been away for longer than anybody waits."""
         if self._up.is_set() or self._down_since_s is None:
             return False
-        return asyncio.get_running_loop().time() - self._down_since_s >= self._patience_s
+        return asyncio.get_running_loop().time() - self._down_since_s >= self.patience_s
 
     async def close(self) -> None:
         """Stop trying to connect."""
