@@ -10,12 +10,13 @@ import asyncpg
 import msgspec
 import pytest
 
-from ocs.balances.account import Balance
+from ocs.balances.account import Account, Balance
 from ocs.balances.journal import Entry, Folded, Posting, fold
 from ocs.rating.units import Kind
 from ocs.store import postgres_months, postgres_partitions, postgres_retention
 from ocs.store.interface import StoreDown, WrongStore
 from ocs.store.postgres_admin import ADMIN_LOCK
+from ocs.store.postgres_ledger import audit
 from ocs.store.postgres_months import TABLES, is_month, month_after
 from ocs.store.postgres_partitions import Care, maintain, partitions
 from ocs.store.postgres_schema import VERSION_TABLE, month_of
@@ -341,6 +342,47 @@ async def test_a_month_is_dropped_when_who_reads_it_is_done_and_commits_go_on(po
     report = await dropping
     assert (report.dropped, report.carried_entries) == ((old,), 1)
     assert (await ledger(connection))["a"] == (fold([entry(version=version) for version in (1, 2, 3)]), 0)
+
+
+async def test_an_audit_sees_a_month_as_there_or_as_carried(postgres_url, connection, monkeypatch):
+    """A month that is dropped between two reads of the audit is not missed."""
+    monkeypatch.setattr(postgres_months, "LOCK_TIMEOUT_MS", 50)
+    monkeypatch.setattr(postgres_months, "LOCK_PAUSE_S", 0.01)
+    old = month_after(this_month(), -4)
+    await write(connection, [entry(cost_nanos=7)], [old])
+    await connection.execute(CDR, ["a"], ["s"], [old], [7])
+    state = msgspec.msgpack.encode(Account("a", 1, "AUD", "standard"))
+    await connection.execute("INSERT INTO account VALUES ('a', 1, $1)", state)
+    await partitions(postgres_url, Care())
+    dropping = []
+
+    class Slow:
+        """A connection; after its first read somebody drops the month, or waits for the audit."""
+
+        def __init__(self, own):
+            self.own = own
+
+        def __getattr__(self, name):
+            return getattr(self.own, name)
+
+        async def fetch(self, *arguments):
+            rows = await self.own.fetch(*arguments)
+            if not dropping:
+                dropping.append(asyncio.create_task(partitions(postgres_url, Care(keep_months=1))))
+                waits = "SELECT count(*) > 0 FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND NOT granted"
+                while not dropping[0].done() and not await connection.fetchval(waits):
+                    await connection.execute("SELECT pg_sleep(0.01)")
+            return rows
+
+    own = await asyncpg.connect(postgres_url)
+    try:
+        (found,) = await audit(Slow(own), ["a"])
+        assert (await dropping[0]).dropped == (old,)
+        (after,) = await audit(own, ["a"])
+    finally:
+        await own.close()
+    assert found == after
+    assert (after.folded, after.cdr_cost_nanos) == (fold([entry(cost_nanos=7)]), 7)
 
 
 async def test_what_ends_in_the_middle_leaves_all_as_it_was(postgres_url, connection, monkeypatch):

@@ -30,6 +30,8 @@ async def audit(connection: Connection, account_ids: Sequence[str]) -> list[Audi
     folded: dict[str, Folded] = {}
     sessions: dict[str, list[Session]] = {}
     async with connection.transaction(isolation="repeatable_read", readonly=True):
+        # Before the snapshot: a month that is dropped between two reads would be neither carried nor there.
+        await connection.execute("LOCK TABLE journal, cdr IN ACCESS SHARE MODE")
         accounts = await connection.fetch(AUDIT_ACCOUNTS.sql, account_ids)
         costs = {name: int(cost) for name, cost in await connection.fetch(AUDIT_CDRS.sql, account_ids)}
         for account_id, state in await connection.fetch(AUDIT_SESSIONS.sql, account_ids):
