@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from ocs.config.settings import PeerRule
-from ocs.diameter.base_answers import ORIGIN_HOST, ORIGIN_REALM
+from ocs.diameter.base_answers import ERROR_MESSAGE, ORIGIN_HOST, ORIGIN_REALM, RESULT_CODE
 from ocs.diameter.base_messages import (
     ACCT_APPLICATION_ID,
     AUTH_APPLICATION_ID,
@@ -21,7 +21,7 @@ from ocs.diameter.base_messages import (
 )
 from ocs.diameter.errors import PeerError
 from ocs.diameter.grammar import check_request
-from ocs.diameter.result_codes import ResultCode
+from ocs.diameter.result_codes import ResultCode, is_success
 from ocs.diameter.types import unpack_diameter_identity, wrong_value
 from ocs.diameter.wire import Avp, Message
 
@@ -32,11 +32,15 @@ Address = IPv4Address | IPv6Address
 
 
 class Capabilities(msgspec.Struct, frozen=True):
-    """What a CER that was let in says of its sender; `host` and `realm` as sent."""
+    """What a CER that was let in, or a CEA of success, says of its sender; `host` and `realm` as sent.
+
+    applications: ids that it advertises, RELAY among them for an agent.
+    """
 
     host: str
     realm: str
     rule: PeerRule
+    applications: frozenset[int] = frozenset()
 
 
 def plain_address(text: str) -> Address:
@@ -60,11 +64,17 @@ def _pattern(host: str) -> re.Pattern[str]:
     return re.compile(re.escape(host).replace(r"\*", ".*"), re.IGNORECASE)
 
 
-def admit(message: Message, address: Address, rules: Sequence[PeerRule], applications: Collection[int]) -> Capabilities:
-    """What a CER from `address` is let in with.
+def admit(
+    message: Message,
+    address: Address,
+    rules: Sequence[PeerRule],
+    applications: Collection[int],
+    names: Collection[str] | None = None,
+) -> Capabilities:
+    """What a CER from `address` is let in with; `names` are those of its certificate, None where it showed none.
 
-    Raises PeerError: 3010 (no rule fits), what its grammar says (5005, 5009, ...), 5010 (no application in common;
-    a relay has all), 5017 (it insists on a security that is not spoken here).
+    Raises PeerError: 3010 (no rule fits, or the certificate is somebody else's), what its grammar says (5005, 5009,
+    ...), 5010 (no application in common; a relay has all), 5017 (it insists on a security that is not spoken here).
     """
     name = message.find(ORIGIN_HOST)
     rule = None
@@ -72,19 +82,69 @@ def admit(message: Message, address: Address, rules: Sequence[PeerRule], applica
         rule = find_rule(rules, _identity(name), address)
         if rule is None:
             raise PeerError(ResultCode.UNKNOWN_PEER, reason=f"no rule admits {_identity(name)} from {address}")
+        check_certificate(_identity(name), names)
     check_request(message)
     realm = message.find(ORIGIN_REALM)
     assert rule is not None, "the grammar of CER asks for Origin-Host"
     assert name is not None
     assert realm is not None, "the grammar of CER asks for Origin-Realm"
+    offered = _common(message, applications)
+    security = [int.from_bytes(avp.data) for avp in message.find_all(INBAND_SECURITY_ID)]
+    if security and NO_INBAND_SECURITY not in security:
+        reason = "TLS begins with the connection (RFC 6733 13.1), never after the CER"
+        raise PeerError(ResultCode.NO_COMMON_SECURITY, reason=reason)
+    return Capabilities(_identity(name), _identity(realm), rule, offered)
+
+
+def accept(
+    message: Message, rule: PeerRule, applications: Collection[int], names: Collection[str] | None = None
+) -> Capabilities:
+    """What a CEA says of the peer that we connected to by `rule`.
+
+    Raises PeerError with the Result-Code of the CEA where that is no success, else with what a CER would be refused
+    with: 3010 (another Origin-Host than the rule's, or another certificate), 5005, 5010.
+    """
+    found = message.find(RESULT_CODE)
+    result = int.from_bytes(found.data) if found is not None else 0
+    if not is_success(result):
+        text = message.find(ERROR_MESSAGE)
+        said = "" if text is None else text.data[:256].decode("utf-8", "replace")
+        raise PeerError(result, reason=f"the peer refused: {result} {said}".rstrip())
+    name, realm = message.find(ORIGIN_HOST), message.find(ORIGIN_REALM)
+    if name is None or realm is None:
+        raise PeerError(ResultCode.MISSING_AVP, reason="the CEA has no Origin-Host or no Origin-Realm")
+    host = _identity(name)
+    if not _pattern(rule.host).fullmatch(host):
+        raise PeerError(ResultCode.UNKNOWN_PEER, reason=f"{host} answered, but {rule.host} is configured")
+    check_certificate(host, names)
+    return Capabilities(host, _identity(realm), rule, _common(message, applications))
+
+
+def is_exact(rule: PeerRule) -> bool:
+    """Whether a rule is for one identity, not for a pattern of them."""
+    return "*" not in rule.host
+
+
+def check_certificate(host: str, names: Collection[str] | None) -> None:
+    """PeerError 3010 where the certificate is not for this Origin-Host (RFC 6733 13.1, RFC 6125 6.4).
+
+    names: its dNSNames in lower case, "*" may stand for the leftmost label; None: there was no certificate.
+    """
+    if names is None:
+        return
+    name = host.lower()
+    wild = "*." + name.partition(".")[2]
+    if name not in names and wild not in names:
+        shown = ", ".join(sorted(names)[:8]) or "no dNSName"
+        raise PeerError(ResultCode.UNKNOWN_PEER, reason=f"the certificate is for {shown}, not for {host}")
+
+
+def _common(message: Message, applications: Collection[int]) -> frozenset[int]:
     offered = offered_applications(message)
     if RELAY not in offered and not offered.intersection(applications):
         shown = ", ".join(map(str, sorted(offered)[:8])) or "none"
         raise PeerError(ResultCode.NO_COMMON_APPLICATION, reason=f"no application in common: {shown} offered")
-    security = [int.from_bytes(avp.data) for avp in message.find_all(INBAND_SECURITY_ID)]
-    if security and NO_INBAND_SECURITY not in security:
-        raise PeerError(ResultCode.NO_COMMON_SECURITY, reason="only NO_INBAND_SECURITY is spoken on this port")
-    return Capabilities(_identity(name), _identity(realm), rule)
+    return frozenset(offered)
 
 
 def offered_applications(message: Message) -> set[int]:

@@ -115,6 +115,12 @@ def dpr(origin: Origin, cause: int, hop_by_hop_id: int, end_to_end_id: int) -> b
     return message_bytes(FLAG_REQUEST, DISCONNECT_PEER, BASE_APPLICATION, hop_by_hop_id, end_to_end_id, body)
 
 
+def disconnect_cause_of(message: Message) -> int:
+    """Disconnect-Cause of a DPR; REBOOTING, after which one comes back, where it has none that can be read."""
+    found = message.find(_DISCONNECT_CAUSE)
+    return int.from_bytes(found.data) if found is not None and len(found.data) == 4 else REBOOTING
+
+
 def origin_state_of(message: Message) -> int | None:
     """Origin-State-Id of a message, None where there is none; 0 infers nothing (RFC 6733 8.16)."""
     found = message.find(ORIGIN_STATE_ID)

@@ -6,22 +6,29 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import structlog
 
-from ocs.config.settings import Settings, Transport
+from ocs.config.settings import Connect as ConnectSettings
+from ocs.config.settings import Listener, Settings, Tls, Transport
 from ocs.diameter.admission import Capabilities, find_rule
 from ocs.diameter.application import Application, RequestContext
 from ocs.diameter.base_answers import make_origin
 from ocs.diameter.base_messages import DO_NOT_WANT_TO_TALK_TO_YOU, REBOOTING
+from ocs.diameter.node_dial import Dialer, Dialers, NoLink
+from ocs.diameter.node_origin_state import OriginStates
+from ocs.diameter.node_outgoing import Outgoing
 from ocs.diameter.node_ports import Clock, PeerSnapshot, Timer
 from ocs.diameter.observer import NullObserver, Observer
 from ocs.diameter.peer import Connection, Peer
-from ocs.diameter.peer_machine import SECOND_NS, WATCHDOG_JITTER_S
+from ocs.diameter.peer_machine import SECOND_NS, WATCHDOG_JITTER_S, State
 from ocs.diameter.result_codes import ResultCode
+from ocs.diameter.routes import OwnRequest
 from ocs.diameter.routing import Local, make_local
-from ocs.diameter.transports import Connect, Link, Listen, Server, TransportMissing, sctp, tcp
+from ocs.diameter.transports import Connect, Link, Listen, Server, TransportMissing, sctp, tcp, tls
+from ocs.diameter.wire import Message
 from ocs.limits import ANSWER_DEADLINE_S, CONNECTIONS_MAX, DRAIN_TIMEOUT_S, INFLIGHT_MAX, PEER_INFLIGHT_MAX
 
 _LISTEN: Final[Mapping[Transport, Listen]] = {
@@ -62,8 +69,9 @@ class Node:
     """One Diameter identity, its peers and applications. Made, started and used on one loop.
 
     applications: one for each application id. origin_state_id rises only when the store loses state (RFC 6733 8.16).
-    known: peers admitted since the start, by name in lower case. inflight: requests that wait for an answer, oldest
-    first.
+    known: peers admitted since the start or to be connected to, by name in lower case. inflight: requests that wait
+    for an answer, oldest first. peer_restarted: called with the name, in lower case, of a host whose Origin-State-Id
+    rose, where the rule of its peer has `release_on_restart`; to be set by whoever ends its sessions.
     """
 
     def __init__(
@@ -89,6 +97,11 @@ class Node:
         self.inflight: dict[RequestContext, None] = {}
         self.draining = False
         self.jitter_ns = jitter_ns or _jitter_ns
+        self.outgoing = Outgoing(self)
+        self.dialers = Dialers(self)
+        self.origin_states = OriginStates(self)
+        self.peer_restarted: Callable[[str], None] = _ignore
+        self._contexts: tls.Contexts | None = None
         self._held: set[Connection] = set()
         self._servers: list[Server] = []
         self._deadline: Timer | None = None
@@ -99,12 +112,17 @@ class Node:
     # Life
 
     async def start(self) -> None:
-        """Listen. Raises OSError, which names the address, where that cannot be."""
+        """Listen, and begin to connect to where the configuration says; a peer that is not there is tried again.
+
+        Raises OSError, which names the address or the file, where that cannot be.
+        """
+        if self.settings.tls is not None:
+            self._take_certificates(self.settings.tls)
         for listener in self.settings.listeners:
             where = f"{'+'.join(listener.hosts)}:{listener.port}"
             transport = listener.transport.value
             try:
-                server = await _LISTEN[listener.transport](listener.hosts, listener.port, self._accept)
+                server = await self._listen(listener)
             except OSError as error:
                 if listener.optional and isinstance(error, TransportMissing):
                     self.observer.listener(transport, where, up=False)
@@ -117,28 +135,39 @@ class Node:
             self._servers.append(server)
         for host, port in self.listening:
             self.log.info("listening", host=host, port=port)
+        self.dialers.follow(self.settings.peers)
 
     @property
     def listening(self) -> list[tuple[str, int]]:
         """(address, port) of each listening socket, as bound."""
         return [name for server in self._servers for name in tcp.bound_to(server)]
 
-    def reload(self, settings: Settings) -> None:
+    def reload(self, settings: Settings) -> tuple[str, ...]:
         """Treat peers by new rules and realms from now on; one that no rule admits any more is disconnected.
 
-        Identity and listeners stay as they are until a restart.
+        Identity and listeners stay as they are until a restart. New connections have the certificates that are in the
+        files now; where they cannot be used the old ones stay, and what is returned says why.
         """
+        troubles = []
+        if settings.tls is not None:
+            try:
+                self._take_certificates(settings.tls)
+            except OSError as error:
+                self.log.warning("certificates_not_taken", reason=str(error))
+                troubles.append(f"{error}; the certificates that were in use stay in use")
         self.settings = settings
         self.origin = make_origin(self.origin.host, settings.realms[0], self.origin.state_id)
         self.local = self._local()
         for connection in list(self.connections):
-            if connection.peer is None:
+            if connection.peer is None or connection.dialer is not None:
                 continue
             rule = find_rule(settings.peers, connection.peer.host, connection.link.remote_address)
             if rule is None:
                 connection.stop(DO_NOT_WANT_TO_TALK_TO_YOU, "unknown_peer")
             else:
                 connection.follow(rule)
+        self.dialers.follow(settings.peers)
+        return tuple(troubles)
 
     async def drain(self) -> None:
         """Take no connection and nothing new, let what is in flight finish, send DPR, close.
@@ -148,6 +177,7 @@ class Node:
         """
         self.draining = True
         self._close_servers()
+        self.dialers.stop()
         await self._until(lambda: not self.inflight)
         for connection in list(self.connections):
             connection.stop(REBOOTING, "drained")
@@ -158,6 +188,7 @@ class Node:
         """End at once: no DPR, no answer to what is in flight."""
         self.draining = True
         self._close_servers()
+        self.dialers.stop()
         for connection in list(self.connections):
             connection.drop("stopped")
             connection.link.abort()
@@ -166,8 +197,43 @@ class Node:
             self._deadline.cancel()
 
     def peers(self) -> tuple[PeerSnapshot, ...]:
-        """Peers that are connected, or were since the start."""
-        return tuple(peer.snapshot() for peer in self.known.values())
+        """Peers that are connected, or were since the start, or are to be connected to."""
+        since_ns = self.clock.wall_ns() - self.clock.now_ns()
+        return tuple(peer.snapshot(since_ns) for peer in self.known.values())
+
+    # What applications ask
+
+    async def send(self, request: OwnRequest) -> Message:
+        """Send a request of our own and wait for its answer, `request.timeout_s` at most.
+
+        The peer is the destination host itself where it is connected, else an agent or a peer for the realm; of several
+        the one that waits for the fewest answers. Who connected to whom does not matter. When its connection is lost or
+        suspected, the request goes to the next peer with the T bit and the same End-to-End id; 3002 and 3004 send it to
+        the next one, too, and 3006 to the hosts that it names, as far as they are peers (RFC 6733 5.5.4, 6.1.8, 6.12).
+
+        Returns the answer, whatever its Result-Code: 3002, 3004 or 3006 where nobody else could be asked. Its grammar
+        is not checked. Raises NotDelivered, whose `reason` is "no_peer" (nothing was sent), "no_answer", "lost" (the
+        connection ended before the answer; the request may have been served), "too_many" or "unreadable".
+
+            answer = await node.send(OwnRequest(258, 4, realm, avps, host, session_id, via=agent))
+        """
+        return await self.outgoing.send(request)
+
+    def reaches(self, host: str, realm: str, application_id: int) -> bool:
+        """Whether a request of ours to `host` in `realm` would be sent anywhere at this moment."""
+        return self.outgoing.reaches(OwnRequest(0, application_id, realm, b"", host))
+
+    def connect_peer(self, host: str) -> bool:
+        """Connect now to a peer of the configuration, whatever stood against it; False: we connect to no such peer."""
+        return self.dialers.command(host, connect=True)
+
+    def disconnect_peer(self, host: str) -> bool:
+        """Say goodbye to a peer (DPR, DO_NOT_WANT_TO_TALK_TO_YOU), and do not connect to it; False: no such peer."""
+        peer = self.known.get(host.lower())
+        found = self.dialers.command(host, connect=False)
+        for connection in list(peer.connections) if peer is not None else ():
+            connection.stop(DO_NOT_WANT_TO_TALK_TO_YOU, "command")
+        return found or peer is not None
 
     # What connections tell and ask
 
@@ -186,7 +252,37 @@ class Node:
             peer = self.known[key] = Peer(capabilities.host, capabilities.realm)
         peer.host, peer.realm = capabilities.host, capabilities.realm
         peer.connections.append(connection)
+        if connection.dialer is not None:
+            peer.dialer = connection.dialer
         return peer
+
+    def own_connection(self, dialer: Dialer) -> Connection:
+        """A connection to where `dialer` connects, on its way from now on."""
+        connection = Connection(self, NoLink(", ".join(dialer.connect.hosts)), dialer)
+        self.connections.add(connection)
+        self.observer.connections(len(self.connections))
+        return connection
+
+    def peer_of(self, dialer: Dialer) -> Peer:
+        """The peer that `dialer` connects to by its name."""
+        peer = self.known.get(dialer.host)
+        if peer is None:
+            self._make_room()
+            peer = self.known[dialer.host] = Peer(dialer.rule.host, "")
+        peer.dialer = dialer
+        return peer
+
+    def own_pending(self, key: str) -> Connection | None:
+        """Our connection to the peer of this name that is on its way."""
+        return self.dialers.pending(key)
+
+    def connector(self, target: ConnectSettings, server_name: str) -> Connect:
+        """What connects to `target`. Raises OSError where there are no certificates for it."""
+        if not target.tls:
+            return _CONNECT[target.transport]
+        if self._contexts is None:
+            raise OSError("there are no certificates: `tls:` is missing in server.yaml")
+        return partial(tls.connect, contexts=self._contexts, server_name=server_name)
 
     def peer_moved(self, peer: Peer) -> None:
         """A connection of `peer` changed its state."""
@@ -194,6 +290,8 @@ class Node:
         if state is not peer.state:
             peer.state = state
             self.observer.peer_state(peer.key, state)
+            if state is State.CLOSED and peer.dialer is not None:
+                peer.dialer.peer_closed()
 
     def took(self, context: RequestContext) -> None:
         """A request goes to its application, which has ANSWER_DEADLINE_S to answer, and a little more."""
@@ -225,6 +323,8 @@ class Node:
         self.connections.discard(connection)
         self._held.discard(connection)
         self.observer.connections(len(self.connections))
+        if connection.dialer is not None:
+            connection.dialer.ended(connection)
         if self._waiting:
             self._wake()
 
@@ -240,14 +340,38 @@ class Node:
         self.observer.connections(len(self.connections))
         return connection
 
+    async def _listen(self, listener: Listener) -> Server:
+        if listener.tls:
+            return await tls.listen(
+                listener.hosts, listener.port, self._accept, lambda: self._certificates, self._handshake_failed
+            )
+        return await _LISTEN[listener.transport](listener.hosts, listener.port, self._accept)
+
+    @property
+    def _certificates(self) -> tls.Contexts:
+        if self._contexts is None:
+            raise OSError("there are no certificates: `tls:` is missing in server.yaml")
+        return self._contexts
+
+    def _take_certificates(self, settings: Tls) -> None:
+        self._contexts = tls.load(settings)
+        self.observer.certificate(self._contexts.expires_at_s)
+
+    def _handshake_failed(self, remote: str, why: str) -> None:
+        if why == "too_many":
+            self.observer.limit("tls_handshakes")
+        self.observer.closed("", "tls")
+        self.log.warning("tls_refused", remote=remote, why=why)
+
     def _local(self) -> Local:
         commands = {number: application.commands for number, application in self.applications.items()}
-        return make_local(self.origin.host, self.settings.realms, commands)
+        return make_local(self.origin.host, self.settings.realms, commands, self.settings.cluster)
 
     def _make_room(self) -> None:
         """Forget the oldest peer without a connection where more are remembered than could be connected."""
         if len(self.known) >= CONNECTIONS_MAX:
-            gone = next((key for key, peer in self.known.items() if not peer.connections and peer.inflight == 0), None)
+            idle = (peer for peer in self.known.values() if not peer.connections and not peer.dialer)
+            gone = next((peer.key for peer in idle if peer.inflight == 0), None)
             if gone is not None:
                 del self.known[gone]
 
@@ -301,6 +425,10 @@ class Node:
 def _settle(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
+
+
+def _ignore(_host: str) -> None:
+    """Nobody wants to know."""
 
 
 def _jitter_ns() -> int:

@@ -33,12 +33,19 @@ class Clock(Protocol):
 
 
 class ConnectionSnapshot(msgspec.Struct, frozen=True):
-    """One connection of a peer. remote, local: "host:port"; since_ns: Unix time of the connect."""
+    """One connection of a peer. remote, local: "host:port"; since_ns: Unix time of the connect.
+
+    direction: "in" (the peer connected) or "out". transport: "tcp", "tls" or "sctp". pending: requests of our own that
+    wait for an answer on it.
+    """
 
     remote: str
     local: str
     state: str
     since_ns: int
+    direction: str = "in"
+    transport: str = "tcp"
+    pending: int = 0
 
 
 class PeerSnapshot(msgspec.Struct, frozen=True):
@@ -46,6 +53,8 @@ class PeerSnapshot(msgspec.Struct, frozen=True):
 
     state: the best of its connections, "closed" without any. watchdog_rtt_ns: of the last DWR that it answered.
     refused: requests answered with an error by the base checks. inflight: requests in the hands of applications.
+    reconnect_at_ns: Unix time of the next attempt to connect to it, None: none is planned. trouble: why the last
+    attempt failed, or why none is made.
     """
 
     host: str
@@ -57,3 +66,5 @@ class PeerSnapshot(msgspec.Struct, frozen=True):
     messages_out: int
     refused: int
     inflight: int
+    reconnect_at_ns: int | None = None
+    trouble: str = ""

@@ -13,6 +13,7 @@ from ocs.diameter.admission import Capabilities
 from ocs.diameter.application import RequestContext
 from ocs.diameter.errors import FramingLost, PeerError
 from ocs.diameter.grammar import check_request
+from ocs.diameter.node_dial import Dialer, NoLink
 from ocs.diameter.node_ports import ConnectionSnapshot, PeerSnapshot, Timer
 from ocs.diameter.peer_machine import SECOND_NS, WATCHED, Action, Input, PeerMachine, State
 from ocs.diameter.result_codes import ResultCode
@@ -22,10 +23,15 @@ from ocs.limits import WATCHDOG_S
 
 if TYPE_CHECKING:
     from ocs.diameter.node import Node
+    from ocs.diameter.node_outgoing import Pending
 
 # Why a connection was closed, by the state that it was in, where nothing more is known.
 _REASONS: Final = {
+    State.CONNECTING: "connect",
+    State.WAIT_CEA: "no_cea",
     State.WAIT_CER: "no_cer",
+    State.ELECTING: "election",
+    State.WAIT_RETURNS: "election",
     State.RIVAL: "rival",
     State.SUSPECT: "watchdog",
     State.REOPEN: "watchdog",
@@ -36,10 +42,10 @@ _RANK: Final = (State.OPEN, State.REOPEN, State.SUSPECT, State.CLOSING, State.LE
 
 
 class Peer:
-    """A peer that was admitted at least once: its connections and counters.
+    """A peer that was admitted at least once, or that we connect to: its connections and counters.
 
-    key: its name in lower case. lost: a connection ended without DPR, and it has not proved itself since.
-    rival: the connection that asks whether the others live.
+    key: its name in lower case. dialer: where we connect to it. lost: a connection ended without DPR, and it has not
+    proved itself since. rival: the connection that asks whether the others live.
     """
 
     def __init__(self, host: str, realm: str) -> None:
@@ -48,6 +54,7 @@ class Peer:
         self.realm = realm
         self.connections: list[Connection] = []
         self.rival: Connection | None = None
+        self.dialer: Dialer | None = None
         self.state = State.CLOSED
         self.lost = False
         self.inflight = 0
@@ -61,31 +68,45 @@ class Peer:
         states = {connection.machine.state for connection in self.connections}
         return next((state for state in _RANK if state in states), State.CLOSED)
 
-    def snapshot(self) -> PeerSnapshot:
-        """What is shown to operators."""
+    def snapshot(self, since_ns: int = 0) -> PeerSnapshot:
+        """What is shown to operators; `since_ns` is the Unix time at which the monotonic clock was 0."""
+        dialer, state = self.dialer, self.state
+        again_ns = None if dialer is None else dialer.reconnect_at_ns
+        if dialer is not None and dialer.connection is not None and state is State.CLOSED:
+            state = dialer.connection.machine.state
         return PeerSnapshot(
             host=self.host,
             realm=self.realm,
-            state=self.state.value,
+            state=state.value,
             connections=tuple(connection.snapshot() for connection in self.connections),
             watchdog_rtt_ns=self.watchdog_rtt_ns,
             messages_in=self.messages_in,
             messages_out=self.messages_out,
             refused=self.refused,
             inflight=self.inflight,
+            reconnect_at_ns=None if again_ns is None else since_ns + again_ns,
+            trouble="" if dialer is None or self.connections else dialer.trouble,
         )
 
 
 class Connection:
     """The Handler of one Link, and the Sender of the answers to what came over it.
 
-    cea, cer: the last CER and the answer prepared for it; capabilities: who it said it is. rivals: the older
-    connections that have not shown yet that they live, challenger: the newer one that asks. reason: why it ends, once
-    that is known.
+    dialer: of a connection of our own. elector: the one that the peer opened while this one of our own was on its way,
+    own: the other way round. goodbye: the Disconnect-Cause of the peer's DPR. pending: requests of our own that wait
+    for an answer here, by Hop-by-Hop id; sent: how many there were. cea, cer: the last CER and the answer prepared for
+    it; capabilities: who it said it is. rivals: the older connections that have not shown yet that they live,
+    challenger: the newer one that asks. reason: why it ends, once that is known.
     """
 
-    def __init__(self, node: Node, link: Link) -> None:
+    def __init__(self, node: Node, link: Link, dialer: Dialer | None = None) -> None:
         self.link = link
+        self.dialer = dialer
+        self.elector: Connection | None = None
+        self.own: Connection | None = None
+        self.goodbye: int | None = None
+        self.pending: dict[int, Pending] = {}
+        self.sent = 0
         self.machine = PeerMachine(WATCHDOG_S)
         self.peer: Peer | None = None
         self.rule: PeerRule | None = None
@@ -103,11 +124,15 @@ class Connection:
         self._armed_ns = 0
         self._jitter_ns = node.jitter_ns()
         self.challenger: Connection | None = None
+        self._cer_id: int | None = None
         self._dwr_id: int | None = None
         self._dpr_id: int | None = None
         self._dpa_waits = False
         self._cause = base_messages.REBOOTING
-        self.feed(Input.CONNECTED)
+        if dialer is None:
+            self.feed(Input.CONNECTED)
+        else:
+            self.follow(dialer.rule)
 
     @property
     def name(self) -> str:
@@ -121,9 +146,26 @@ class Connection:
 
     def snapshot(self) -> ConnectionSnapshot:
         """What is shown to operators."""
-        return ConnectionSnapshot(self.link.remote, self.link.local, self.machine.state.value, self.since_ns)
+        return ConnectionSnapshot(
+            self.link.remote,
+            self.link.local,
+            self.machine.state.value,
+            self.since_ns,
+            "in" if self.dialer is None else "out",
+            self.link.transport,
+            len(self.pending),
+        )
 
     # What the transport tells
+
+    def linked(self, link: Link) -> bool:
+        """A connection of our own is there; False where it is not wanted any more."""
+        if self.machine.state is not State.CONNECTING:
+            return False
+        self.link = link
+        self.since_ns = self._node.clock.wall_ns()
+        self.feed(Input.CONNECTED)
+        return True
 
     def frames_received(self, frames: list[bytes]) -> None:
         """Whole messages; those after the end of the connection are not looked at."""
@@ -176,9 +218,10 @@ class Connection:
     def disconnected(self) -> None:
         """The connection is gone."""
         self.feed(Input.DISCONNECTED)
-        reason = self.reason or "peer"
+        reason = self.reason or ("connect" if isinstance(self.link, NoLink) else "peer")
         self._node.observer.closed(self.name, reason)
-        self._node.log.info("connection_closed", peer=self.name, remote=self.link.remote, reason=reason)
+        if not isinstance(self.link, NoLink):
+            self._node.log.info("connection_closed", peer=self.name, remote=self.link.remote, reason=reason)
         self._node.forget(self)
 
     # What the node asks for
@@ -249,6 +292,8 @@ class Connection:
             return
         rtt_since_ns = self.machine.dwr_sent_ns if event is Input.DWA else None
         self.feed(event, message, fault)
+        if self.peer is not None:
+            self._node.origin_states.note(self, message)
         if rtt_since_ns is not None:
             self._alive(self.now_ns - rtt_since_ns)
 
@@ -262,7 +307,11 @@ class Connection:
             if command == base_messages.DISCONNECT_PEER and message.hop_by_hop_id == self._dpr_id:
                 self._dpr_id = None
                 return Input.DPA
-            return Input.ANSWER
+            if command == base_messages.CAPABILITIES_EXCHANGE and message.hop_by_hop_id == self._cer_id:
+                self._cer_id = None
+                if self.machine.state is State.WAIT_CEA:
+                    return node_capabilities.examine_answer(self._node, self, message, fault)
+            return Input.ANSWERED if message.hop_by_hop_id in self.pending else Input.ANSWER
         if message.application_id != base_messages.BASE_APPLICATION or command not in base_messages.BASE_COMMANDS:
             return Input.REQUEST
         if command == base_messages.CAPABILITIES_EXCHANGE:
@@ -309,6 +358,8 @@ class Connection:
             self.reason = self.reason or _REASONS.get(before, "")
         if before is State.RIVAL:
             self._leave_rivalry(after)
+        if after is State.CLOSED and (self.own or self.elector):
+            self._leave_election()
         if self.peer is None and after in WATCHED:
             assert self.capabilities is not None, "only a CER leads there"
             self.peer = node.register(self, self.capabilities)
@@ -324,6 +375,18 @@ class Connection:
             if challenger is not None:
                 challenger.feed(Input.RIVAL_GONE)
         node.peer_moved(self.peer)
+        if after is State.CLOSED and self.pending:
+            node.outgoing.lost(self)
+
+    def _leave_election(self) -> None:
+        """This connection is out of it: whoever waits for what becomes of it need not wait any longer."""
+        own, self.own = self.own, None
+        if own is not None:
+            own.elector = None
+        elector, self.elector = self.elector, None
+        if elector is not None:
+            elector.own = None
+            elector.feed(Input.OWN_GONE)
 
     def _leave_rivalry(self, after: State) -> None:
         for rival in self.rivals:
@@ -362,6 +425,40 @@ class Connection:
 
     # Actions of the machine's table
 
+    def _connect(self, _message: Message | None, _fault: PeerError | None) -> None:
+        assert self.dialer is not None, "only our own connections are started"
+        self.dialer.dial(self)
+
+    def _send_cer(self, _message: Message | None, _fault: PeerError | None) -> None:
+        node = self._node
+        self._cer_id, end_to_end_id = node.next_ids()
+        data = base_messages.cer(
+            node.origin, self.link.local_address, node.application_ids, self._cer_id, end_to_end_id
+        )
+        self.send(data, base_messages.CAPABILITIES_EXCHANGE, base_messages.BASE_APPLICATION)
+
+    def _tell_election(self, _message: Message | None, _fault: PeerError | None) -> None:
+        elector = self.elector
+        if elector is None:
+            return
+        if self.machine.state is State.WAIT_CEA:
+            elector.feed(Input.OWN_CONNECTED)
+        else:
+            self.elector = elector.own = None
+            node_capabilities.lose(self._node, elector)
+            elector.feed(Input.OWN_OPEN)
+
+    def _elect(self, _message: Message | None, _fault: PeerError | None) -> None:
+        if node_capabilities.wins(self._node, self):
+            self.feed(Input.WON)
+
+    def _yield_own(self, _message: Message | None, _fault: PeerError | None) -> None:
+        own, self.own = self.own, None
+        if own is not None:
+            own.elector = None
+            own.reason = "election"
+            own.feed(Input.YIELD)
+
     def _send_cea(self, _message: Message | None, _fault: PeerError | None) -> None:
         self.send(self.cea, base_messages.CAPABILITIES_EXCHANGE, base_messages.BASE_APPLICATION)
 
@@ -382,12 +479,17 @@ class Connection:
 
     def _send_dpa(self, message: Message | None, _fault: PeerError | None) -> None:
         assert message is not None
+        self.goodbye = base_messages.disconnect_cause_of(message)
         data = base_messages.dpa(message, self._node.origin)
         self.send(data, base_messages.DISCONNECT_PEER, base_messages.BASE_APPLICATION)
 
     def _deliver(self, message: Message | None, fault: PeerError | None) -> None:
         assert message is not None
         node_requests.deliver(self._node, self, message, fault)
+
+    def _resolve(self, message: Message | None, fault: PeerError | None) -> None:
+        assert message is not None
+        self._node.outgoing.answered(self, message, fault)
 
     def _refuse(self, message: Message | None, fault: PeerError | None) -> None:
         assert message is not None
@@ -412,6 +514,7 @@ class Connection:
     def _failover(self, _message: Message | None, _fault: PeerError | None) -> None:
         self._node.observer.failover(self.name)
         self._node.log.warning("peer_suspect", peer=self.name, remote=self.link.remote)
+        self._node.outgoing.suspected(self)
 
     def _failback(self, _message: Message | None, _fault: PeerError | None) -> None:
         assert self.peer is not None
@@ -426,6 +529,12 @@ class Connection:
         self.link.close()
 
     _do: ClassVar[dict[Action, Callable[[Connection, Message | None, PeerError | None], None]]] = {
+        Action.CONNECT: _connect,
+        Action.SEND_CER: _send_cer,
+        Action.TELL_ELECTION: _tell_election,
+        Action.ELECT: _elect,
+        Action.YIELD_OWN: _yield_own,
+        Action.RESOLVE: _resolve,
         Action.SEND_CEA: _send_cea,
         Action.SEND_DWR: _send_dwr,
         Action.SEND_DWA: _send_dwa,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from enum import Enum
 from typing import Final
 
@@ -20,6 +21,8 @@ class DiameterMetrics:
     """Peers, connections, messages, and what requests were answered with."""
 
     def __init__(self, make: Maker) -> None:
+        self._make = make
+        self._certificate: Gauge | None = None
         self._peers = _Peers(make)
         self._requests = _Requests(make)
         self._inflight = make.gauge("diameter_inflight_requests", "Requests taken and not answered yet.")
@@ -96,6 +99,14 @@ class DiameterMetrics:
     def path(self, peer: str, state: str) -> None:  # noqa: ARG002 - the observer protocol says more
         """A path of an association changed."""
         count(self._paths, state)
+
+    def certificate(self, expires_at_s: int) -> None:
+        """Our certificate was read; it is shown how long it is still valid."""
+        if self._certificate is None:
+            self._certificate = self._make.gauge(
+                "tls_certificate_expires_in_seconds", "Until our own TLS certificate is no longer valid."
+            )
+        self._certificate.set_function(lambda: expires_at_s - time.time())
 
     # Applications
 

@@ -70,6 +70,12 @@ CLOSE_REASONS: Final = (
     "drained",
     "stopped",
     "internal",
+    "connect",
+    "no_cea",
+    "cea_refused",
+    "election",
+    "command",
+    "tls",
     OTHER,
 )
 DROP_REASONS: Final = ("unknown_answer", "connection_gone", "closing", "too_long", OTHER)
