@@ -171,6 +171,34 @@ async def test_what_is_told_waits_for_all_that_it_was_decided_on(store, dispatch
     await asyncio.gather(writing, looking)
 
 
+async def test_accounts_that_were_only_looked_at_are_given_up_like_all_others(store):
+    dispatcher = Dispatcher(store, Metrics(), accounts_max=2)
+    for name, other in ("ab", "bc", "ca", "ab"):
+        await dispatcher.run(name, None, Family(other, amount=1))
+        await dispatcher.run(name, None, lambda account, _: Outcome())
+    assert len(dispatcher._lanes._lanes) <= 2
+    assert set(dispatcher._lanes._lanes) == set(dispatcher._lanes._resting)
+
+
+async def test_it_waits_for_the_last_of_them(store, dispatcher):
+    """What `b` and `a` have on their way is committed in two batches; `b` looks at both."""
+    store.commits.shut = True
+    running = [asyncio.create_task(dispatcher.run("b", None, Own()))]
+    await idle()  # the first batch
+    running.append(asyncio.create_task(dispatcher.run("a", None, Own())))
+    await idle()  # the second one, as soon as that is through
+
+    def look(account, session, others=None):
+        return Outcome() if others else Outcome(needs=("a",))
+
+    looking = asyncio.create_task(dispatcher.run("b", None, look))
+    await idle()
+    await store.commits.let()
+    assert (running[0].done(), looking.done()) == (True, False)
+    await store.commits.let()
+    assert (running[1].done(), looking.done()) == (True, True)
+
+
 class Own:
     """A decision that takes 10 off its own account; it counts how often it was asked."""
 

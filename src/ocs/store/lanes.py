@@ -56,6 +56,8 @@ class Ends(Protocol):
 class Lanes:
     """All lanes of a dispatcher. holder: the name of this process among those that share the store.
 
+    accounts_max: how many lanes are kept, more than one decision needs.
+
     commands: how many are in lanes. spawn: starts what runs beside.
     """
 
