@@ -111,13 +111,15 @@ def reach(url: str | None, config: Path | None, timeout_s: float = TIMEOUT_S) ->
         return
     from ocs.api.local import LocalApi
     from ocs.store.interface import StoreDown, StoreInUse, WrongStore
+    from ocs.store.url import shown
 
+    where = shown(settings.store_url)
     with ExitStack() as stack:
         try:
             local = stack.enter_context(LocalApi(settings))
         except (StoreDown, StoreInUse, WrongStore) as error:
-            fail(f"no server at {own_url}, and the store {settings.store_url} cannot be used: {error}", USAGE)
-        yield Api(local, f"the store {settings.store_url}")
+            fail(f"no server at {own_url}, and the store {where} cannot be used: {error}", USAGE)
+        yield Api(local, f"the store {where}")
 
 
 def settings_of(config: Path) -> Settings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ocs.api.commands import opening
 from ocs.config.settings import Settings
 from ocs.store.interface import Applied, Duplicate, Store
+from ocs.store.url import shown
 
 
 class CannotOpen(Exception):
@@ -22,7 +23,7 @@ async def open_accounts(store: Store, settings: Settings, now_ns: int) -> int:
         found = existing[0].currency
         if found != currency:
             raise CannotOpen(
-                f"the accounts in {settings.store_url} are in {found}, but the tariff is in {currency}: "
+                f"the accounts in {shown(settings.store_url)} are in {found}, but the tariff is in {currency}: "
                 "set another store, or a tariff in that currency"
             )
         return 0

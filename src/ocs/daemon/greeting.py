@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from ocs import __version__
 from ocs.config.settings import Settings
+from ocs.store.url import shown
 
 DIAMETER_PORT, HTTP_PORT = 3868, 2080
 
@@ -20,8 +21,9 @@ def endpoint(host: str, port: int) -> str:
 
 def greeting(settings: Settings, diameter: Sequence[tuple[str, int]], http: tuple[str, int], opened: int) -> str:
     """Lines for a person, the last one beginning with "ready"."""
+    store = shown(settings.store_url)
     lines = [
-        f"ocs {__version__} is {settings.identity}, tariff {settings.tariff.version}, store {settings.store_url}",
+        f"ocs {__version__} is {settings.identity}, tariff {settings.tariff.version}, store {store}",
         *(f"Diameter on {endpoint(*address)} (tcp)" for address in diameter),
         f"HTTP on http://{endpoint(*http)}",
     ]

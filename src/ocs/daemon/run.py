@@ -24,6 +24,7 @@ from ocs.daemon.notify import notify
 from ocs.daemon.server import OcsServer
 from ocs.nms.metrics import Metrics
 from ocs.store.interface import StoreDown, StoreInUse, WrongStore
+from ocs.store.url import shown
 
 FINE, USAGE, KILLED = 0, 2, 128 + signal.SIGTERM
 
@@ -38,6 +39,11 @@ def run(folder: Path, log_level: str = "info", log_format: str = "auto") -> int:
     if settings is None:
         _say(f"ocs: {folder} cannot be used; nothing was started", sys.stderr)
         return USAGE
+    return serve(folder, settings, log_level, log_format)
+
+
+def serve(folder: Path, settings: Settings, log_level: str, log_format: str) -> int:
+    """The same with settings that are read already."""
     logs.set_up(log_level, log_format)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_serve(folder, settings))
@@ -87,7 +93,7 @@ def _say(text: str, stream: TextIO) -> None:
 def _words(error: Exception, settings: Settings) -> str:
     if isinstance(error, CannotListen | CannotOpen):
         return str(error)
-    return f"the store {settings.store_url} cannot be used: {error}"
+    return f"the store {shown(settings.store_url)} cannot be used: {error}"
 
 
 class _Signals:
