@@ -59,6 +59,7 @@ class Server:
         self.reasons: list[str] = []
         self.reloaded = Reloaded(done=True, tariff_version="t2")
         self.peer_views: Sequence[PeerView] = ()
+        self.keys = 0
 
     def now_ns(self) -> int:
         return NOW_NS
@@ -72,9 +73,17 @@ class Server:
     async def unready(self) -> Sequence[str]:
         return self.reasons
 
-    def client(self, **headers: str) -> httpx.AsyncClient:
+    def client(self, *, keys: bool = True, **headers: str) -> httpx.AsyncClient:
+        """`keys`: each POST without an idempotency key gets one of its own."""
         transport = httpx.ASGITransport(make_app(self))
-        return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:2080", headers=headers)
+        hooks = {"request": [self._give_key]} if keys else {}
+        return httpx.AsyncClient(
+            transport=transport, base_url="http://127.0.0.1:2080", headers=headers, event_hooks=hooks
+        )
+
+    async def _give_key(self, request: httpx.Request) -> None:
+        self.keys += 1
+        request.headers.setdefault("Idempotency-Key", f"key {self.keys}")
 
     async def open_account(
         self, account_id: str = "demo", *balances: Balance, status: Status = Status.ACTIVE

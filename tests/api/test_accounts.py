@@ -1,13 +1,14 @@
 import msgspec
 import pytest
 
+from ocs.api import history
 from ocs.balances.account import Balance, Status
 from ocs.balances.journal import differences, fold
 from ocs.rating.units import Kind
 from tests.api.server import NOW_NS, Server, money
 
 PROBLEM = "application/problem+json"
-NEW = {"id": "new", "identities": ["msisdn:491"], "plan": "standard", "by": "test"}
+NEW = {"id": "new", "identities": ["msisdn:491"], "plan": "standard", "by": "test", "reason": "contract 9"}
 TOP_UP = {"balance": "money", "amount": "5.00 AUD", "by": "ann", "reason": "voucher 7"}
 
 
@@ -163,7 +164,16 @@ async def test_a_top_up_adds_to_a_balance_and_stands_in_the_history(server):
     assert answer.json()["balances"][0]["value"] == "6.50"
     assert [entry["kind"] for entry in history["items"]] == ["open", "topup"]
     top_up = history["items"][1]
-    assert top_up["postings"] == [{"balance": "money", "unit": "AUD", "value": "5.00", "held": "0.00"}]
+    assert top_up["postings"] == [
+        {
+            "balance": "money",
+            "unit": "AUD",
+            "value": "5.00",
+            "held": "0.00",
+            "value_after": "6.50",
+            "held_after": "0.00",
+        }
+    ]
     assert (top_up["by"], top_up["reason"], top_up["at"]) == ("ann", "voucher 7", "2026-11-21T20:05:00Z")
     assert history["next"] is None
 
@@ -192,12 +202,79 @@ async def test_the_same_idempotency_key_never_tops_up_twice(server):
     assert account.balances[0].value == 5_000_000_000
 
 
-async def test_without_a_key_each_top_up_counts(server):
+async def test_each_key_counts(server):
     await server.open_account("demo", money(0))
     async with server.client() as client:
         for _ in range(2):
             answer = await client.post("/v1/accounts/demo/topup", json=TOP_UP)
     assert answer.json()["balances"][0]["value"] == "10.00"
+
+
+ADJUST = {"change": "reset", "balance": "money", "by": "ann", "reason": "complaint 12"}
+CHANGES = [("/v1/accounts", NEW), ("/v1/accounts/demo/topup", TOP_UP), ("/v1/accounts/demo/adjust", ADJUST)]
+
+
+@pytest.mark.parametrize(("path", "body"), CHANGES)
+@pytest.mark.parametrize("key", [None, "", "  "])
+async def test_a_change_without_a_key_is_refused(server, path, body, key):
+    await server.open_account("demo", money(7))
+    async with server.client(keys=False, **({} if key is None else {"Idempotency-Key": key})) as client:
+        answer = await client.post(path, json=body)
+    assert answer.status_code == 400
+    assert answer.json()["detail"].startswith("Idempotency-Key: the header is missing or blank; give each change")
+    assert [account.version for account in await server.store.accounts("", 10)] == [1]
+
+
+@pytest.mark.parametrize(("path", "body"), CHANGES)
+@pytest.mark.parametrize(
+    ("change", "detail"),
+    [
+        ({"by": None}, 'by: missing or blank; say who makes the change, for the journal: "by": "..."'),
+        ({"by": " \t"}, "by: missing or blank"),
+        ({"by": "x" * 256}, "by: longer than 255 characters"),
+        ({"reason": None}, "reason: missing or blank; say why the change is made"),
+        ({"reason": ""}, "reason: missing or blank"),
+        ({"reason": "x" * 1_001}, "reason: longer than 1000 characters"),
+    ],
+)
+async def test_a_change_that_does_not_say_who_and_why_is_refused(server, path, body, change, detail):
+    await server.open_account("demo", money(7))
+    sent = {name: value for name, value in {**body, **change}.items() if value is not None}
+    async with server.client() as client:
+        answer = await client.post(path, json=sent)
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith(detail)
+    assert [account.version for account in await server.store.accounts("", 10)] == [1]
+
+
+async def test_all_that_a_change_does_not_say_is_named_at_once(server):
+    async with server.client() as client:
+        answer = await client.post("/v1/accounts/demo/adjust", json={"change": "enable"})
+    assert [error.partition(":")[0] for error in answer.json()["errors"]] == ["by", "reason"]
+
+
+async def test_an_account_is_opened_once_under_a_key(server):
+    async with server.client(**{"Idempotency-Key": "k"}) as client:
+        first, again = [await client.post("/v1/accounts", json=NEW) for _ in range(2)]
+        other = await client.post("/v1/accounts", json={**NEW, "reason": "another contract"})
+    async with server.client() as client:
+        late = await client.post("/v1/accounts", json=NEW)
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert (again.content, again.headers["location"]) == (first.content, "/v1/accounts/new")
+    assert (other.status_code, late.status_code) == (422, 409)
+    assert len(await server.store.journal("new", 0, 10)) == 1
+
+
+async def test_an_adjustment_is_made_once_under_a_key_and_the_key_is_of_one_account(server):
+    await server.open_account("demo", money(7))
+    await server.open_account("other", money(7))
+    async with server.client(**{"Idempotency-Key": "k"}) as client:
+        answers = [await client.post("/v1/accounts/demo/adjust", json=ADJUST) for _ in range(2)]
+        elsewhere = await client.post("/v1/accounts/other/adjust", json=ADJUST)
+        as_top_up = await client.post("/v1/accounts/demo/topup", json=TOP_UP)
+    assert answers[0].content == answers[1].content
+    assert (elsewhere.status_code, as_top_up.status_code) == (200, 422)
+    assert [account.version for account in await server.store.accounts("", 10)] == [2, 2]
 
 
 @pytest.mark.parametrize(
@@ -233,6 +310,60 @@ async def test_history_is_paged_by_version(server):
         rest = (await client.get(f"/v1/accounts/demo/history?after={page['next']}")).json()
     assert [entry["version"] for entry in page["items"]] == [1, 2, 3]
     assert [entry["version"] for entry in rest["items"]] == [4]
+
+
+async def test_the_last_of_the_history_is_read_backwards(server):
+    await server.open_account("demo", money(0))
+    async with server.client() as client:
+        for _ in range(4):
+            await client.post("/v1/accounts/demo/topup", json=TOP_UP)
+        seen, before = [], "9000"
+        while before is not None:
+            page = (await client.get(f"/v1/accounts/demo/history?before={before}&limit=2")).json()
+            seen.append(
+                [
+                    (entry["version"], entry["postings"][0]["value_after"])
+                    for entry in page["items"][-2:]
+                    if entry["postings"]
+                ]
+            )
+            before = page["next"]
+        both = await client.get("/v1/accounts/demo/history?before=3&after=1")
+        none = await client.get("/v1/accounts/demo/history?before=1")
+    assert seen == [[(4, "15.00"), (5, "20.00")], [(2, "5.00"), (3, "10.00")], []]
+    assert both.status_code == 400
+    assert none.json() == {"items": [], "next": None}
+
+
+async def test_the_history_says_what_was_there_after_each_change(server):
+    await server.open_account("demo", money(0))
+    bonus = {**TOP_UP, "balance": "bonus", "amount": "10 min", "kind": "voice"}
+    async with server.client() as client:
+        await client.post("/v1/accounts/demo/topup", json=bonus)
+        await client.post("/v1/accounts/demo/adjust", json={**ADJUST, "change": "remove", "balance": "bonus"})
+        items = (await client.get("/v1/accounts/demo/history")).json()["items"]
+        first = (await client.get("/v1/accounts/demo/history?limit=2")).json()["items"]
+    assert [(entry["kind"], entry["opened"], entry["removed"]) for entry in items] == [
+        ("open", ["money"], []),
+        ("topup", ["bonus"], []),
+        ("remove", [], ["bonus"]),
+    ]
+    assert [entry["postings"][0]["value_after"] for entry in items[1:]] == [600_000_000_000, 0]
+    assert items[2]["postings"][0]["value"] == -600_000_000_000
+    assert first == items[:2]
+
+
+async def test_what_is_too_far_back_is_shown_without_what_was_there_after_it(server, monkeypatch):
+    monkeypatch.setattr(history, "PAGE_ROWS_MAX", 1)
+    await server.open_account("demo", money(0))
+    async with server.client() as client:
+        for _ in range(3):
+            await client.post("/v1/accounts/demo/topup", json=TOP_UP)
+        items = [
+            (await client.get(f"/v1/accounts/demo/history?after={after}&limit=1")).json()["items"][0]
+            for after in (1, 2, 3)
+        ]
+    assert [entry["postings"][0]["value_after"] for entry in items] == [None, "10.00", "15.00"]
 
 
 async def test_the_ledger_of_an_account_is_proved_or_not(server):

@@ -4,11 +4,13 @@ import socket
 import sqlite3
 
 import pytest
+import typer
 
 from ocs.cli import ledger
 from ocs.cli.output import printable
-from ocs.cli.reach import runs, server_url
+from ocs.cli.reach import Api, runs, server_url
 from tests.cli.child import Child, edit
+from tests.interop.client import INITIAL, TERMINATION, mscc, rsu, usu
 
 
 @pytest.fixture
@@ -43,7 +45,9 @@ def test_an_account_is_opened_topped_up_and_remembers_it(ocs, child):
     url = ("--url", child.url)
     balance = "main monetary 10.00 AUD"
     created = ocs(
-        "account", "create", "new", "--plan", "standard", "--msisdn", "4917099", "--balance", balance, *url, "--json"
+        *("account", "create", "new", "--plan", "standard", "--msisdn", "4917099", "--balance", balance),
+        *("--reason", "contract 9", "--json"),
+        *url,
     )
     assert (created.code, created.json["balances"][0]["value"]) == (0, "10.00")
     topped = ocs("account", "topup", "new", "minutes", "10 min", "--kind", "voice", "--reason", "gift", *url)
@@ -51,12 +55,12 @@ def test_an_account_is_opened_topped_up_and_remembers_it(ocs, child):
     assert "10 min" in topped.out
     history = ocs("account", "history", "new", *url, "--json").json
     assert [(entry["kind"], entry["by"], entry["reason"]) for entry in history] == [
-        ("open", "tester", ""),
+        ("open", "tester", "contract 9"),
         ("topup", "tester", "gift"),
     ]
     told = ocs("account", "history", "new", *url).out.splitlines()
-    assert "main 10.00 AUD" in told[1]
-    assert "minutes 10 min" in told[2]
+    assert "main +10.00 AUD (now 10.00 AUD)" in told[1]
+    assert "minutes +10 min (now 10 min)" in told[2]
 
 
 def test_the_ledger_is_proved(ocs, child):
@@ -106,6 +110,111 @@ def test_the_same_key_tops_up_once(ocs, child):
     assert ran.json["balances"][0]["value"] == "1.00"
 
 
+def test_a_change_has_a_key_of_its_own_that_is_told(ocs, child):
+    arguments = ("account", "topup", "demo-money", "money", "1.00 AUD", "--reason", "x", "--url", child.url, "--json")
+    first, second = [ocs(*arguments).json for _ in range(2)]
+    again = ocs(*arguments, "--key", second["idempotency_key"]).json
+    assert len({first["idempotency_key"], second["idempotency_key"]}) == 2
+    assert again == second
+    assert [found["balances"][0]["value"] for found in (first, second)] == ["11.00", "12.00"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("topup", "demo", "money", "1.00 AUD"), "Missing option '--reason'"),
+        (("adjust", "demo", "reset", "--balance", "money"), "Missing option '--reason'"),
+        (("create", "x", "--plan", "standard"), "Missing option '--reason'"),
+        (("topup", "demo", "money", "1.00 AUD", "--reason", " "), "reason: missing or blank"),
+        (("adjust", "demo", "enable", "--reason", "x", "--by", ""), "by: missing or blank"),
+    ],
+)
+def test_a_change_says_who_and_why(ocs, child, arguments, told):
+    ran = ocs("account", *arguments, "--url", child.url)
+    assert ran.code != 0
+    assert told in " ".join(ran.err.replace("│", " ").split())
+
+
+def test_the_history_shows_sessions_and_people_with_what_they_changed(ocs, child):
+    url = ("--url", child.url)
+    ocs("account", "create", "seen", "--plan", "standard", "--msisdn", "4917088", "--reason", "contract 10",
+        "--balance", "main monetary 10.00 AUD", *url)  # fmt: skip
+    with child.client("pgw.example.net") as gateway:
+        gateway.ccr("pgw.example.net;7", INITIAL, 0, mscc(rsu()), msisdn="4917088")
+        gateway.ccr("pgw.example.net;7", TERMINATION, 1, mscc(usu(total_octets=1_048_576)), msisdn="4917088")
+    ocs("account", "adjust", "seen", "set", "--balance", "main", "--value", "3.00 AUD", "--reason", "complaint 4",
+        "--by", "ann", *url)  # fmt: skip
+    listed = ocs("account", "history", "seen", *url, "--json").json
+    assert [(e["version"], e["kind"], e["by"], e["reason"], e["session_id"], e["request"]) for e in listed] == [
+        (1, "open", "tester", "contract 10", "", ""),
+        (2, "charge", "pgw.example.net", "", "pgw.example.net;7", "I/0"),
+        (3, "charge", "pgw.example.net", "", "pgw.example.net;7", "T/1"),
+        (4, "set", "ann", "complaint 4", "", ""),
+    ]
+    assert all(entry["at"].endswith("Z") for entry in listed)
+    told = ocs("account", "history", "seen", *url).out.splitlines()
+    assert "main held +0.10 AUD (now 0.10 AUD)" in told[2]
+    assert "main -0.01 AUD (now 9.99 AUD), held -0.10 AUD (now 0.00 AUD)" in told[3]
+    assert "0.01 AUD" in told[3]
+    assert "rg 100: 1048576 octets" in told[3]
+    assert told[4].split()[3:6] == ["ann", "complaint", "4"]
+    assert "main -6.99 AUD (now 3.00 AUD)" in told[4]
+    last = ocs("account", "history", "seen", *url, "--limit", 2)
+    assert [line.split()[0] for line in last.out.splitlines()[1:]] == ["3", "4"]
+    assert last.err == "older ones: --before 3\n"
+    older = ocs("account", "history", "seen", *url, "--before", 3, "--json").json
+    assert older == listed[:2]
+
+
+class Flaky:
+    """A transport that loses answers: each of `faults` is raised, or given back, before the real answer."""
+
+    def __init__(self, *faults):
+        self.faults = list(faults)
+        self.keys = []
+
+    def call(self, method, target, headers, body):
+        self.keys.append(headers["Idempotency-Key"])
+        if self.faults:
+            fault = self.faults.pop(0)
+            if isinstance(fault, Exception):
+                raise fault
+            return fault
+        return 200, b'{"id": "demo"}'
+
+
+@pytest.fixture
+def no_pause(monkeypatch):
+    monkeypatch.setattr("ocs.cli.reach.CHANGE_PAUSE_S", 0)
+
+
+@pytest.mark.usefixtures("no_pause")
+def test_a_change_whose_answer_was_lost_is_asked_again_under_the_same_key():
+    flaky = Flaky(TimeoutError("timed out"), (503, b'{"detail": "the store does not answer"}'))
+    changed = Api(flaky, "the server").change("/v1/accounts/demo/topup", {}, "")
+    assert len(flaky.keys) == 3
+    assert set(flaky.keys) == {changed["idempotency_key"]}
+
+
+@pytest.mark.usefixtures("no_pause")
+@pytest.mark.parametrize("fault", [ConnectionResetError("gone"), (503, b'{"detail": "no store"}'), (200, b"{")])
+def test_a_change_of_which_nothing_is_known_says_how_to_repeat_it(fault, capsys):
+    flaky = Flaky(*[fault] * 3)
+    with pytest.raises(typer.Exit) as ended:
+        Api(flaky, "the server").change("/v1/accounts/demo/topup", {}, "k1")
+    assert ended.value.exit_code == 2
+    assert "repeat it with --key k1, and it is made once" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("no_pause")
+def test_a_change_that_is_refused_is_not_asked_again(capsys):
+    flaky = Flaky((422, b'{"detail": "no such thing"}'))
+    with pytest.raises(typer.Exit) as ended:
+        Api(flaky, "the server").change("/v1/accounts/demo/topup", {}, "k1")
+    assert (ended.value.exit_code, len(flaky.keys)) == (1, 1)
+    assert capsys.readouterr().err == "ocs: no such thing\n"
+
+
 def test_problems_are_1_and_say_what_is_wrong(ocs, child):
     ran = ocs("account", "show", "nobody", "--url", child.url)
     assert (ran.code, ran.out, ran.err) == (1, "", 'ocs: there is no account "nobody"\n')
@@ -114,8 +223,9 @@ def test_problems_are_1_and_say_what_is_wrong(ocs, child):
 
 
 def test_a_balance_that_cannot_be_read_is_a_usage_error(ocs, child):
-    ran = ocs("account", "create", "x", "--plan", "standard", "--balance", "main 10", "--url", child.url)
-    assert ran.code == 2
+    arguments = ("account", "create", "x", "--plan", "standard", "--reason", "y", "--url", child.url)
+    ran = ocs(*arguments, "--balance", "main 10")
+    assert (ran.code, "main 10" in ran.err) == (2, True)
 
 
 def test_a_server_that_does_not_answer_is_2(ocs):
@@ -150,7 +260,7 @@ def test_the_store_is_used_where_no_server_runs(ocs, store):
 
 def test_the_server_of_a_configuration_is_used_where_it_runs(ocs, folder, store):
     with Child(folder) as child:
-        child.post("/v1/accounts", {"id": "live", "identities": [], "plan": "standard", "by": "test"})
+        child.post("/v1/accounts", {"id": "live", "identities": [], "plan": "standard", "by": "test", "reason": "x"})
         assert ocs("account", "show", "live", *store).code == 0
         assert ocs("peers", *store).out == "no peers\n"
         assert ocs("reload", *store).out.startswith("taken over, tariff version ")

@@ -10,16 +10,28 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ocs.api.commands import Adjustment, Memory, NewAccount, TopUp, adjusting, opening, subscriber_of, topping_up
+from ocs.api.commands import (
+    Adjustment,
+    Attributed,
+    Memory,
+    NewAccount,
+    TopUp,
+    adjusting,
+    check_attributed,
+    opening,
+    subscriber_of,
+    topping_up,
+)
+from ocs.api.history import page_of
 from ocs.api.ports import Server
 from ocs.api.problems import Problem
-from ocs.api.reading import body, number_cursor, page_limit, query
-from ocs.api.views import account_view, entry_view
+from ocs.api.reading import body, page_limit, query
+from ocs.api.views import account_view
 from ocs.balances.account import Account
 from ocs.charging.outcome import Outcome
 from ocs.charging.session import Session
 
-Asked = TypeVar("Asked", bound=msgspec.Struct)
+Asked = TypeVar("Asked", bound=Attributed)
 
 
 def json_response(content: object, status: int = 200) -> Response:
@@ -64,24 +76,23 @@ class Accounts:
         return json_response(account_view(await self._load(request.path_params["id"])))
 
     async def create(self, request: Request) -> Response:
-        """Open an account; 409 where its id or one of its identities is taken."""
+        """Open an account, once per Idempotency-Key; 409 where its id or one of its identities is taken."""
         query(request, ())
         new = await body(request, NewAccount)
         settings = self._server.settings
         subscriber = subscriber_of(new, settings)
         for identity in subscriber.identities:
-            if (owner := await self._server.store.find_account([identity])) is not None:
+            owner = await self._server.store.find_account([identity])
+            if owner not in {None, new.id}:
                 raise Problem(409, f'"{identity}" belongs to account "{owner}"')
 
-        def decide(account: Account | None, _session: Session | None) -> Outcome:
+        def open_new(account: Account | None, now_ns: int) -> Outcome:
             if account is not None:
                 return Outcome(conflict=f'there is an account "{new.id}" already')
-            return opening(subscriber, settings.tariff.currency, new.by, new.reason, self._server.now_ns())
+            return opening(subscriber, settings.tariff.currency, new.by, new.reason, now_ns)
 
-        outcome = await self._server.commands.change(new.id, None, decide)
-        if outcome.conflict:
-            raise Problem(409, outcome.conflict)
-        response = json_response(account_view(outcome.writes[0].account), 201)
+        response = await self._once(request, new.id, new, open_new)
+        response.status_code = 201
         response.headers["Location"] = f"/v1/accounts/{new.id}"
         return response
 
@@ -96,25 +107,36 @@ class Accounts:
     async def _command(
         self, request: Request, asked: Asked, carry_out: Callable[[Account, Asked, int], Outcome]
     ) -> Response:
-        """Change an account, once per Idempotency-Key; the answer is the account after it."""
+        """Change an account that is there."""
         query(request, ())
         account_id = request.path_params["id"]
-        memory = Memory(account_id, request.headers.get("idempotency-key", ""), asked)
+
+        def change(account: Account | None, now_ns: int) -> Outcome:
+            if account is None:
+                raise Problem(404, f'there is no account "{account_id}"')
+            return carry_out(account, asked, now_ns)
+
+        return await self._once(request, account_id, asked, change)
+
+    async def _once(
+        self, request: Request, account_id: str, asked: Attributed, change: Callable[[Account | None, int], Outcome]
+    ) -> Response:
+        """Make a change by people, once per Idempotency-Key; the answer is the account after it."""
+        check_attributed(asked)
+        memory = Memory(account_id, request.headers.get("idempotency-key"), asked)
         refusal: Problem | None = None
 
         def decide(account: Account | None, session: Session | None) -> Outcome:
             nonlocal refusal
             try:
-                return memory.recall(session) or change(account)
+                repeated = memory.recall(session)
+                if repeated is not None:
+                    return repeated
+                now_ns = self._server.now_ns()
+                return memory.keep(change(account, now_ns), now_ns)
             except Problem as problem:  # the order of commands is no place for it
                 refusal = problem
                 return Outcome(conflict=problem.detail)
-
-        def change(account: Account | None) -> Outcome:
-            if account is None:
-                raise Problem(404, f'there is no account "{account_id}"')
-            now_ns = self._server.now_ns()
-            return memory.keep(carry_out(account, asked, now_ns), now_ns)
 
         outcome = await self._server.commands.change(account_id, memory.session_key, decide)
         if outcome.conflict:
@@ -124,12 +146,7 @@ class Accounts:
         return json_response(account_view(outcome.writes[0].account))
 
     async def history(self, request: Request) -> Response:
-        """The journal of an account, oldest first; `after` and `next` are versions."""
-        parameters = query(request, ("after", "limit"))
-        limit, after = page_limit(parameters), number_cursor(parameters)
+        """The journal of an account, oldest first: the entries after a version, or the last ones before one."""
+        parameters = query(request, ("after", "before", "limit"))
         account = await self._load(request.path_params["id"])
-        entries = await self._server.store.journal(account.id, after, limit)
-        kinds = {balance.id: balance.kind for entry in entries for balance in entry.opened}
-        kinds |= {balance.id: balance.kind for balance in account.balances}
-        items = [entry_view(entry, account.currency, kinds) for entry in entries]
-        return json_response({"items": items, "next": str(entries[-1].version) if len(entries) == limit else None})
+        return json_response(await page_of(self._server.store, account, parameters))

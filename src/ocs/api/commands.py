@@ -22,11 +22,18 @@ from ocs.balances.adjust import (
 from ocs.charging.outcome import AccountWrite, Outcome
 from ocs.charging.session import Answered, Session, SessionState
 from ocs.config.settings import Settings, Subscriber
-from ocs.limits import REPEAT_MEMORY_S
+from ocs.limits import BY_CHARACTERS_MAX, REASON_CHARACTERS_MAX, REPEAT_MEMORY_S
 from ocs.rating.units import MEASURE_OF_KIND, NS_PER_S, Kind
 from ocs.units import MalformedError, parse_measured, parse_money, parse_rfc3339
 
 KEY_OCTETS_MAX = 255
+
+
+class Attributed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What every change by people says: who makes it, and why. `check_attributed` refuses one that does not."""
+
+    by: str = ""
+    reason: str = ""
 
 
 class NewBalance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,26 +48,22 @@ class NewBalance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     blocker: bool = False
 
 
-class NewAccount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class NewAccount(Attributed, frozen=True, forbid_unknown_fields=True):
     """Body of POST /v1/accounts. identities: "msisdn:...", "imsi:...", "sip:...", "nai:...", "private:..."."""
 
     id: str
     identities: tuple[str, ...]
     plan: str
-    by: str
-    reason: str = ""
     status: Status = Status.ACTIVE
     expires_at: str | None = None
     balances: tuple[NewBalance, ...] = ()
 
 
-class TopUp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class TopUp(Attributed, frozen=True, forbid_unknown_fields=True):
     """Body of POST /v1/accounts/{id}/topup. `kind` may be left out where the account has that balance."""
 
     balance: str
     amount: str
-    by: str
-    reason: str
     kind: Kind | None = None
 
 
@@ -75,14 +78,27 @@ class Change(Enum):
     DISABLE = "disable"
 
 
-class Adjustment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Adjustment(Attributed, frozen=True, forbid_unknown_fields=True):
     """Body of POST /v1/accounts/{id}/adjust; `value` with its unit, as in a new balance."""
 
     change: Change
-    by: str
-    reason: str
     balance: str = ""
     value: str = ""
+
+
+def check_attributed(asked: Attributed) -> None:
+    """422 where a change does not say who makes it, or why."""
+    errors = []
+    for name, text, wanted, most in (
+        ("by", asked.by, "who makes the change", BY_CHARACTERS_MAX),
+        ("reason", asked.reason, "why the change is made", REASON_CHARACTERS_MAX),
+    ):
+        if not text.strip():
+            errors.append(f'{name}: missing or blank; say {wanted}, for the journal: "{name}": "..."')
+        elif len(text) > most:
+            errors.append(f"{name}: longer than {most} characters")
+    if errors:
+        raise Problem(422, errors[0], errors if len(errors) > 1 else ())
 
 
 def amount_of(text: str, kind: Kind, currency: str, name: str) -> int:
@@ -196,12 +212,18 @@ def adjusting(account: Account, asked: Adjustment, now_ns: int) -> Outcome:
 class Memory:
     """One use of an idempotency key on an account: kept 24 h beside the sessions, in the transaction of the change."""
 
-    def __init__(self, account_id: str, key: str, body: msgspec.Struct) -> None:
+    def __init__(self, account_id: str, key: str | None, body: msgspec.Struct) -> None:
+        if key is None or not key.strip():
+            raise Problem(
+                400,
+                "Idempotency-Key: the header is missing or blank; give each change a key of its own, and the same one "
+                "when it is sent again: then it is made once",
+            )
         if not (key.isascii() and key.isprintable()) or len(key) > KEY_OCTETS_MAX:
             raise Problem(400, f"Idempotency-Key: printable ASCII, {KEY_OCTETS_MAX} octets at the most")
         self._account_id = account_id
         self._fingerprint = sha256(msgspec.json.encode(body)).digest()
-        self.session_key = f"*command:{account_id}:{key}" if key else None
+        self.session_key = f"*command:{account_id}:{key}"
 
     def recall(self, session: Session | None) -> Outcome | None:
         """What was answered under this key, as a repeat; 422 where that was to another command."""
@@ -214,7 +236,7 @@ class Memory:
 
     def keep(self, outcome: Outcome, now_ns: int) -> Outcome:
         """The outcome, with its answer to be remembered."""
-        if self.session_key is None or not outcome.writes:
+        if not outcome.writes:
             return outcome
         content = self._fingerprint + msgspec.json.encode(account_view(outcome.writes[0].account))
         session = Session(

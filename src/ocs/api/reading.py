@@ -40,11 +40,11 @@ def page_limit(parameters: dict[str, str], most: int = PAGE_ROWS_MAX) -> int:
     return limit
 
 
-def number_cursor(parameters: dict[str, str]) -> int:
-    """The `after` of a page whose ids are numbers; 0 where not given."""
-    text = parameters.get("after", "0")
+def number_cursor(parameters: dict[str, str], name: str = "after") -> int:
+    """The `after` (or `name`) of a page whose ids are numbers; 0 where not given."""
+    text = parameters.get(name, "0")
     if not (text.isascii() and text.isdigit()) or len(text) > 19 or int(text) > CURSOR_MAX:
-        raise Problem(400, f'after "{text}" is not the id of a row')
+        raise Problem(400, f'{name} "{text}" is not the id of a row')
     return int(text)
 
 

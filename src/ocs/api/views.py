@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ocs.balances.account import Account, Balance
-from ocs.balances.journal import Entry
+from ocs.balances.journal import Entry, Posting
 from ocs.charging.session import Group, Session
 from ocs.rating.units import MEASURE_OF_KIND, Kind
 from ocs.store.interface import NumberedCdr
@@ -86,33 +86,50 @@ def _group_view(group: Group, currency: str) -> Json:
     }
 
 
-def entry_view(entry: Entry, currency: str, kinds: Mapping[str, Kind]) -> Json:
-    """One journal entry. `kinds`: of the balances by id; amounts of one that is not named are in its base unit."""
+def entry_view(
+    entry: Entry, currency: str, kinds: Mapping[str, Kind], after: Mapping[str, tuple[int, int]] | None = None
+) -> Json:
+    """One journal entry.
+
+    kinds: of the balances by id; amounts of one that is not named are in its base unit. after: what the balances had
+    and held after it; null where that is not known.
+    """
     return {
         "version": entry.version,
         "kind": entry.kind,
         "at": time_or_null(entry.at_ns),
         "session_id": entry.session_id,
         "request": entry.request,
-        "postings": [_posting(p.balance_id, p.value, p.held, currency, kinds) for p in entry.postings],
+        "postings": [
+            _posting(posting, currency, kinds, (after or {}).get(posting.balance_id)) for posting in entry.postings
+        ],
         "cost": format_money(entry.cost_nanos, currency),
         "overdraft": format_money(entry.overdraft_nanos, currency),
         "currency": currency,
         "usage": entry.usage,
+        "opened": [balance.id for balance in entry.opened],
+        "removed": list(entry.closed),
         "by": entry.by,
         "reason": entry.reason,
     }
 
 
-def _posting(balance_id: str, value: int, held: int, currency: str, kinds: Mapping[str, Kind]) -> Json:
-    kind = kinds.get(balance_id)
-    if kind is None:
-        return {"balance": balance_id, "unit": None, "value": value, "held": held}
+def _posting(posting: Posting, currency: str, kinds: Mapping[str, Kind], after: tuple[int, int] | None) -> Json:
+    kind = kinds.get(posting.balance_id)
+    value_after, held_after = (None, None) if after is None else after
+    amounts = {
+        "value": posting.value,
+        "held": posting.held,
+        "value_after": value_after,
+        "held_after": held_after,
+    }
     return {
-        "balance": balance_id,
-        "unit": unit_of(kind, currency),
-        "value": amount(kind, value, currency),
-        "held": amount(kind, held, currency),
+        "balance": posting.balance_id,
+        "unit": None if kind is None else unit_of(kind, currency),
+        **{
+            name: number if kind is None or number is None else amount(kind, number, currency)
+            for name, number in amounts.items()
+        },
     }
 
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import sys
+from typing import Annotated, Any, Final
 
 import typer
 
 from ocs.cli.options import By, Config, Json, Limit, Url
 from ocs.cli.output import amount_text, print_json, print_table
-from ocs.cli.reach import path_of, reach
+from ocs.cli.reach import Api, path_of, reach
+from ocs.limits import PAGE_ROWS_MAX
+
+NEWEST: Final = 2**63 - 1
+"""Before this version are all."""
 
 app = typer.Typer(no_args_is_help=True, help="Show and change accounts.")
 
 AccountId = Annotated[str, typer.Argument(help="Id of the account.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why, for the journal.")]
+Key = Annotated[str, typer.Option("--key", help="The same key never changes twice; made where it is not given.")]
 
 
 def _print_account(account: dict[str, Any]) -> None:
@@ -63,6 +69,7 @@ def list_accounts(limit: Limit = 100, json: Json = False, url: Url = None, confi
 def create(
     account: AccountId,
     plan: Annotated[str, typer.Option(help="Tariff plan that prices its usage.")],
+    reason: Reason,
     by: By,
     msisdn: Annotated[list[str] | None, typer.Option(help="A number of it, may be repeated.")] = None,
     imsi: Annotated[list[str] | None, typer.Option(help="An IMSI of it, may be repeated.")] = None,
@@ -70,7 +77,7 @@ def create(
     balance: Annotated[
         list[str] | None, typer.Option(help='A balance as "ID KIND AMOUNT", such as "main monetary 10.00 AUD".')
     ] = None,
-    reason: Reason = "",
+    key: Key = "",
     json: Json = False,
     url: Url = None,
     config: Config = None,
@@ -92,7 +99,7 @@ def create(
         "reason": reason,
     }
     with reach(url, config) as api:
-        created = api.post("/v1/accounts", body)
+        created = api.change("/v1/accounts", body, key)
     print_json(created) if json else _print_account(created)
 
 
@@ -104,17 +111,15 @@ def topup(
     reason: Reason,
     by: By,
     kind: Annotated[str | None, typer.Option(help="Kind of a balance that is new.")] = None,
-    key: Annotated[str, typer.Option(help="The same key never tops up twice.")] = "",
+    key: Key = "",
     json: Json = False,
     url: Url = None,
     config: Config = None,
 ) -> None:
     """Add to a balance of an account."""
-    from uuid import uuid4
-
     body = {"balance": balance, "amount": amount, "by": by, "reason": reason, **({"kind": kind} if kind else {})}
     with reach(url, config) as api:
-        changed = api.post(path_of("accounts", account, "topup"), body, Idempotency_Key=key or str(uuid4()))
+        changed = api.change(path_of("accounts", account, "topup"), body, key)
     print_json(changed) if json else _print_account(changed)
 
 
@@ -126,25 +131,30 @@ def adjust(
     by: By,
     balance: Annotated[str, typer.Option(help="The balance to set, reset or remove.")] = "",
     value: Annotated[str, typer.Option(help='What to set it to, with its unit: "5.00 AUD", "10 min".')] = "",
-    key: Annotated[str, typer.Option(help="The same key never adjusts twice.")] = "",
+    key: Key = "",
     json: Json = False,
     url: Url = None,
     config: Config = None,
 ) -> None:
     """Set, reset or remove a balance, remove expired ones, enable or disable an account."""
-    from uuid import uuid4
-
     body = {"change": change, "balance": balance, "value": value, "by": by, "reason": reason}
     with reach(url, config) as api:
-        changed = api.post(path_of("accounts", account, "adjust"), body, Idempotency_Key=key or str(uuid4()))
+        changed = api.change(path_of("accounts", account, "adjust"), body, key)
     print_json(changed) if json else _print_account(changed)
 
 
 @app.command()
-def history(account: AccountId, limit: Limit = 100, json: Json = False, url: Url = None, config: Config = None) -> None:
-    """Show the journal of an account: what changed, when, and by which request."""
+def history(
+    account: AccountId,
+    limit: Limit = 100,
+    before: Annotated[int | None, typer.Option("--before", min=1, help="Only what came before this version.")] = None,
+    json: Json = False,
+    url: Url = None,
+    config: Config = None,
+) -> None:
+    """Show what changed on an account, when, by whom or by which request; the newest last."""
     with reach(url, config) as api:
-        entries = api.pages(path_of("accounts", account, "history"), limit)
+        entries = _last_entries(api, account, limit, before or NEWEST)
     if json:
         print_json(entries)
         return
@@ -153,20 +163,40 @@ def history(account: AccountId, limit: Limit = 100, json: Json = False, url: Url
             entry["version"],
             entry["at"],
             entry["kind"],
+            entry["by"],
+            entry["reason"],
             entry["request"],
-            "; ".join(_posting_text(posting) for posting in entry["postings"]),
-            f"{entry['cost']} {entry['currency']}",
+            "; ".join([*map(_posting_text, entry["postings"]), *(f"{name} removed" for name in entry["removed"])]),
+            f"{entry['cost']} {entry['currency']}" if float(entry["cost"]) else "",
             entry["usage"],
-            entry["session_id"] or " ".join(filter(None, (entry["by"], entry["reason"]))),
+            entry["session_id"],
         )
         for entry in entries
     ]
-    columns = (">version", "at", "kind", "request", "changes", ">cost", "usage", "session, or by and reason")
+    columns = (">version", "at", "kind", "by", "reason", "request", "changes", ">cost", "usage", "session")
     print_table(columns, rows, "no entries")
+    if entries and entries[0]["version"] > 1:
+        print(f"older ones: --before {entries[0]['version']}", file=sys.stderr)
+
+
+def _last_entries(api: Api, account: str, limit: int, before: int) -> list[Any]:
+    """The last entries before a version, in the order of versions."""
+    entries: list[Any] = []
+    following: object = before
+    while following is not None and len(entries) < limit:
+        size = min(PAGE_ROWS_MAX, limit - len(entries))
+        page = api.get(path_of("accounts", account, "history"), before=following, limit=size)
+        entries[:0] = page["items"]
+        following = page["next"]
+    return entries
 
 
 def _posting_text(posting: dict[str, Any]) -> str:
     unit = posting["unit"] or "base units"
-    parts = [f"{amount_text(posting['value'], unit)}"] if float(posting["value"]) else []
-    parts += [f"held {amount_text(posting['held'], unit)}"] if float(posting["held"]) else []
+    parts = []
+    for name, what in (("value", ""), ("held", "held ")):
+        change, after = posting[name], posting[f"{name}_after"]
+        if float(change):
+            now = "" if after is None else f" (now {amount_text(after, unit)})"
+            parts.append(f"{what}{'+' if float(change) > 0 else ''}{amount_text(change, unit)}{now}")
     return f"{posting['balance']} {', '.join(parts) or 'unchanged'}"

@@ -5,8 +5,11 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import time
+import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote, urlencode, urlsplit
@@ -19,6 +22,10 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 10
 PROBE_TIMEOUT_S = 1
+CHANGE_TRIES = 3
+CHANGE_PAUSE_S = 0.5
+
+_JSON = {"Content-Type": "application/json"}
 
 
 class Transport(Protocol):
@@ -61,10 +68,26 @@ class Api:
         given = {name: str(value) for name, value in parameters.items() if value is not None}
         return self._call("GET", path + ("?" + urlencode(given) if given else ""), {}, b"")
 
-    def post(self, path: str, body: Mapping[str, object], **headers: str) -> Any:
+    def post(self, path: str, body: Mapping[str, object]) -> Any:
         """The JSON of POST."""
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return self._call("POST", path, {"Content-Type": "application/json", **named}, json.dumps(body).encode())
+        return self._call("POST", path, _JSON, json.dumps(body).encode())
+
+    def change(self, path: str, body: Mapping[str, object], key: str) -> dict[str, Any]:
+        """POST a change under an idempotency key, with the key in what comes back; "" = a new one.
+
+        Where no answer came it is asked again under the same key: it is made once, whatever became of the first.
+        """
+        key = key or str(uuid.uuid4())
+        headers = {**_JSON, "Idempotency-Key": key}
+        content = json.dumps(body).encode()
+        known = f"; whether the change was made is not known: repeat it with --key {key}, and it is made once"
+        for _ in range(CHANGE_TRIES - 1):
+            with suppress(OSError, http.client.HTTPException):
+                status, answer = self._transport.call("POST", path, headers, content)
+                if status != HTTPStatus.SERVICE_UNAVAILABLE:
+                    return {**self._read(status, answer, known), "idempotency_key": key}
+            time.sleep(CHANGE_PAUSE_S)
+        return {**self._call("POST", path, headers, content, known), "idempotency_key": key}
 
     def pages(self, path: str, limit: int, **parameters: object) -> list[Any]:
         """Items of a list, page by page, `limit` at the most."""
@@ -78,18 +101,23 @@ class Api:
                 break
         return items
 
-    def _call(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Any:
+    def _call(self, method: str, target: str, headers: Mapping[str, str], body: bytes, known: str = "") -> Any:
+        """known: what to say besides where there is no answer, or none that says more."""
         try:
             status, content = self._transport.call(method, target, headers, body)
         except (OSError, http.client.HTTPException) as error:
-            fail(f"{self._where} does not answer: {error}. Is the server running (ocs serve)?", USAGE)
+            fail(f"{self._where} does not answer: {error}. Is the server running (ocs serve)?{known}", USAGE)
+        return self._read(status, content, known)
+
+    def _read(self, status: int, content: bytes, known: str = "") -> Any:
         try:
             answer = json.loads(content)
         except ValueError:
-            fail(f"{self._where} answered {status} with something that is not JSON", USAGE)
+            fail(f"{self._where} answered {status} with something that is not JSON{known}", USAGE)
         if status >= 400:
             details = answer.get("errors") or [answer.get("detail", f"status {status}")]
-            fail("\n".join(details), USAGE if status >= 500 else PROBLEM)
+            text = "\n".join(details)
+            fail(f"{text}{known}" if status >= 500 else text, USAGE if status >= 500 else PROBLEM)
         return answer
 
 
