@@ -90,6 +90,8 @@ class Notes(NullObserver):
         self.refusals = []
         self.failovers = []
         self.rtts = []
+        self.paths = []
+        self.listeners = []
         self.answers = 0
         self.open = 0
         self.waiting = 0
@@ -114,6 +116,12 @@ class Notes(NullObserver):
 
     def watchdog_rtt(self, peer, seconds):
         self.rtts.append(seconds)
+
+    def path(self, peer, state):
+        self.paths.append((peer, state))
+
+    def listener(self, transport, address, up):
+        self.listeners.append((transport, address, up))
 
     def answered(self, peer, command, application, seconds):
         self.answers += 1
@@ -198,9 +206,13 @@ class Kit:
 
 
 async def start(*rules, host="127.0.0.1", fake_clock=True):
+    return await start_with(settings(*rules, host=host), fake_clock=fake_clock)
+
+
+async def start_with(configuration, *, fake_clock=True):
     clock = FakeClock() if fake_clock else None
     service, notes = Service(), Notes()
-    node = Node(settings(*rules, host=host), [service], notes, origin_state_id=17, clock=clock, jitter_ns=lambda: 0)
+    node = Node(configuration, [service], notes, origin_state_id=17, clock=clock, jitter_ns=lambda: 0)
     await node.start()
     return Kit(node, service, notes, clock)
 

@@ -50,10 +50,15 @@ def plain_address(text: str) -> Address:
     return mapped or address
 
 
-def find_rule(rules: Sequence[PeerRule], host: str, address: Address) -> PeerRule | None:
-    """The first rule that fits a peer, None where none does."""
+def find_rule(rules: Sequence[PeerRule], host: str, *addresses: Address) -> PeerRule | None:
+    """The first rule that fits a peer, None where none does; a peer with several addresses has to fit with each.
+
+    Over SCTP messages may come from any of them: one outside of the networks would be a way around the rule.
+    """
     for rule in rules:
-        in_network = any(address.version == network.version and address in network for network in rule.networks)
+        in_network = all(
+            any(each.version == net.version and each in net for net in rule.networks) for each in addresses
+        )
         if in_network and _pattern(rule.host).fullmatch(host):
             return rule
     return None
@@ -70,8 +75,11 @@ def admit(
     rules: Sequence[PeerRule],
     applications: Collection[int],
     names: Collection[str] | None = None,
+    others: Sequence[Address] = (),
 ) -> Capabilities:
     """What a CER from `address` is let in with; `names` are those of its certificate, None where it showed none.
+
+    others: more addresses of the peer, where the transport has several.
 
     Raises PeerError: 3010 (no rule fits, or the certificate is somebody else's), what its grammar says (5005, 5009,
     ...), 5010 (no application in common; a relay has all), 5017 (it insists on a security that is not spoken here).
@@ -79,9 +87,10 @@ def admit(
     name = message.find(ORIGIN_HOST)
     rule = None
     if name is not None:
-        rule = find_rule(rules, _identity(name), address)
+        rule = find_rule(rules, _identity(name), address, *others)
         if rule is None:
-            raise PeerError(ResultCode.UNKNOWN_PEER, reason=f"no rule admits {_identity(name)} from {address}")
+            shown = " and ".join(str(each) for each in (address, *others[:8]))
+            raise PeerError(ResultCode.UNKNOWN_PEER, reason=f"no rule admits {_identity(name)} from {shown}")
         check_certificate(_identity(name), names)
     check_request(message)
     realm = message.find(ORIGIN_REALM)
@@ -159,10 +168,11 @@ def offered_applications(message: Message) -> set[int]:
     return offered
 
 
-def rule_to_add(host: str, address: Address) -> str:
+def rule_to_add(host: str, *addresses: Address) -> str:
     """The YAML lines under `peers:` that would let this peer in: what the log says when it was turned away."""
     quoted = msgspec.json.encode(host).decode()
-    return f'- host: {quoted}\n  from: ["{ip_network(address)}"]'
+    networks = ", ".join(f'"{ip_network(address)}"' for address in addresses)
+    return f"- host: {quoted}\n  from: [{networks}]"
 
 
 def _identity(avp: Avp) -> str:

@@ -51,13 +51,16 @@ def _number(code: int, value: int, mandatory: bool = True) -> bytes:
     return encode_avp(code, pack_unsigned32(value), mandatory=mandatory)
 
 
-def capabilities(origin: Origin, address: Address, applications: Iterable[int]) -> bytes:
+def capabilities(
+    origin: Origin, address: Address, applications: Iterable[int], others: Iterable[Address] = ()
+) -> bytes:
     """What CER and CEA say of the sender after its name: address of the socket, product, state, applications.
 
-    Each application stands there twice, alone and as one of 3GPP's: Kamailio only sees the latter.
+    others: more addresses that messages may come from, where the transport has several (RFC 6733 5.3.1). Each
+    application stands there twice, alone and as one of 3GPP's: Kamailio only sees the latter.
     """
     parts = [
-        encode_avp(_HOST_IP_ADDRESS, pack_address(address)),
+        *(encode_avp(_HOST_IP_ADDRESS, pack_address(each)) for each in (address, *others)),
         _number(_VENDOR_ID, VENDOR_NONE),
         encode_avp(_PRODUCT_NAME, pack_utf8_string("ocs"), mandatory=False),
         origin.state_avp,
@@ -72,9 +75,11 @@ def capabilities(origin: Origin, address: Address, applications: Iterable[int]) 
     return b"".join(parts)
 
 
-def cea(request: Message, origin: Origin, address: Address, applications: Iterable[int]) -> bytes:
-    """The CEA 2001; `address` is that of the socket on our side."""
-    body = answer_head(request, ResultCode.SUCCESS, origin) + capabilities(origin, address, applications)
+def cea(
+    request: Message, origin: Origin, address: Address, applications: Iterable[int], others: Iterable[Address] = ()
+) -> bytes:
+    """The CEA 2001; `address` and `others` are those of the socket on our side."""
+    body = answer_head(request, ResultCode.SUCCESS, origin) + capabilities(origin, address, applications, others)
     return answer_bytes(request, body + answer_tail(request))
 
 
@@ -97,9 +102,16 @@ def dpa(request: Message, origin: Origin) -> bytes:
     return answer_bytes(request, answer_head(request, ResultCode.SUCCESS, origin) + answer_tail(request))
 
 
-def cer(origin: Origin, address: Address, applications: Iterable[int], hop_by_hop_id: int, end_to_end_id: int) -> bytes:
-    """A CER, for the side that connects."""
-    body = origin.avps + capabilities(origin, address, applications)
+def cer(
+    origin: Origin,
+    address: Address,
+    applications: Iterable[int],
+    hop_by_hop_id: int,
+    end_to_end_id: int,
+    others: Iterable[Address] = (),
+) -> bytes:
+    """A CER, for the side that connects; `others` as in a CEA."""
+    body = origin.avps + capabilities(origin, address, applications, others)
     return message_bytes(FLAG_REQUEST, CAPABILITIES_EXCHANGE, BASE_APPLICATION, hop_by_hop_id, end_to_end_id, body)
 
 

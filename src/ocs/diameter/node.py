@@ -161,7 +161,8 @@ class Node:
         for connection in list(self.connections):
             if connection.peer is None or connection.dialer is not None:
                 continue
-            rule = find_rule(settings.peers, connection.peer.host, connection.link.remote_address)
+            link = connection.link
+            rule = find_rule(settings.peers, connection.peer.host, link.remote_address, *link.remote_others)
             if rule is None:
                 connection.stop(DO_NOT_WANT_TO_TALK_TO_YOU, "unknown_peer")
             else:

@@ -29,7 +29,8 @@ def examine(node: Node, connection: Connection, message: Message, fault: PeerErr
         if node.draining:
             raise PeerError(ResultCode.TOO_BUSY, reason="shutting down")
         link = connection.link
-        found = admit(message, link.remote_address, node.settings.peers, node.application_ids, link.certificate_names)
+        rules, ids = node.settings.peers, node.application_ids
+        found = admit(message, link.remote_address, rules, ids, link.certificate_names, link.remote_others)
         key = found.host.lower()
         if connection.peer is not None and connection.peer.key != key:
             raise PeerError(ResultCode.UNABLE_TO_COMPLY, reason=f"the connection of {connection.peer.host}")
@@ -43,7 +44,7 @@ def examine(node: Node, connection: Connection, message: Message, fault: PeerErr
     connection.capabilities = found
     connection.cer = message
     connection.follow(found.rule)
-    connection.cea = cea(message, node.origin, connection.link.local_address, node.application_ids)
+    connection.cea = cea(message, node.origin, link.local_address, node.application_ids, link.local_others)
     return event
 
 
@@ -145,7 +146,8 @@ def _turn_down(node: Node, connection: Connection, message: Message, error: Peer
     unknown = error.result_code == ResultCode.UNKNOWN_PEER
     if connection.peer is None:
         connection.reason = "unknown_peer" if unknown else "refused"
-    more: dict[str, Any] = {"add": rule_to_add(host, connection.link.remote_address)} if unknown else {}
+    link = connection.link
+    more: dict[str, Any] = {"add": rule_to_add(host, link.remote_address, *link.remote_others)} if unknown else {}
     node.log.warning(
         "peer_refused",
         peer=host,

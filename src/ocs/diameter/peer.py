@@ -432,9 +432,8 @@ class Connection:
     def _send_cer(self, _message: Message | None, _fault: PeerError | None) -> None:
         node = self._node
         self._cer_id, end_to_end_id = node.next_ids()
-        data = base_messages.cer(
-            node.origin, self.link.local_address, node.application_ids, self._cer_id, end_to_end_id
-        )
+        address, others = self.link.local_address, self.link.local_others
+        data = base_messages.cer(node.origin, address, node.application_ids, self._cer_id, end_to_end_id, others)
         self.send(data, base_messages.CAPABILITIES_EXCHANGE, base_messages.BASE_APPLICATION)
 
     def _tell_election(self, _message: Message | None, _fault: PeerError | None) -> None:

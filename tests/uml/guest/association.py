@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ocs.diameter.transports.sctp_socket import IPPROTO_SCTP, _packed
 from ocs.diameter.wire import decode_message
 
-INITMSG, NODELAY, EVENTS, STATUS, RECVRCVINFO = 2, 3, 11, 14, 32
+RTOINFO, INITMSG, NODELAY, PEER_ADDR_PARAMS, STATUS, RECVRCVINFO = 0, 2, 3, 9, 14, 32
 SNDINFO, RCVINFO = 2, 3
 UNORDERED = 1
 BINDX_ADD, CONNECTX = 100, 110
@@ -40,6 +40,9 @@ def make_socket(family=socket.AF_INET):
     made.setsockopt(IPPROTO_SCTP, NODELAY, 1)
     made.setsockopt(IPPROTO_SCTP, RECVRCVINFO, 1)
     made.setsockopt(IPPROTO_SCTP, INITMSG, struct.pack("=HHHH", 64, 64, 0, 0))
+    # A path is given up quickly, so that tests see it.
+    made.setsockopt(IPPROTO_SCTP, RTOINFO, struct.pack("=iIII", 0, 300, 1_000, 200))
+    made.setsockopt(IPPROTO_SCTP, PEER_ADDR_PARAMS, struct.pack("=i128xIHIIIH", 0, 500, 2, 0, 0, 1, 0))
     return made
 
 
@@ -125,6 +128,8 @@ class Namespace:
 
     def __init__(self):
         self.name = f"far{next(_numbers)}"
+        self.broken = False
+        self.lossy = set()
 
     def __enter__(self):
         ip("netns", "add", self.name)
@@ -148,6 +153,7 @@ class Namespace:
 
     def cut(self, number):
         """Take the cable's far end down."""
+        self.broken = True
         self.command("link", "set", f"far{number}", "down")
 
     def mend(self, number):
@@ -155,9 +161,22 @@ class Namespace:
 
     def swallow(self, number):
         """Lose every packet of a cable, both ways, and say nothing."""
-        loss = ("root", "netem", "loss", "100%")
-        run("tc", "qdisc", "add", "dev", f"near{number}", *loss)
-        run("tc", "-n", self.name, "qdisc", "add", "dev", f"far{number}", *loss)
+        self.broken = True
+        self.lossy.add(number)
+        self.shape(number, "add", "netem", "loss", "100%")
+
+    def heal(self):
+        """Both cables as they were."""
+        for number in (1, 2):
+            self.mend(number)
+        for number in self.lossy:
+            self.shape(number, "delete")
+        self.lossy.clear()
+        self.broken = False
+
+    def shape(self, number, what, *how):
+        for inside, device in (((), f"near{number}"), (("-n", self.name), f"far{number}")):
+            run("tc", *inside, "qdisc", what, "dev", device, "root", *how)
 
     def run(self, make):
         """What `make()` returns in a thread that is inside."""

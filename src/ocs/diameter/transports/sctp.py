@@ -63,14 +63,15 @@ class SctpLink:
         self._socket = connected
         self._fd = connected.fileno()
         remote, local = connected.getpeername(), connected.getsockname()
-        self.remote_addresses = tuple(peer_addresses(connected))
-        self.local_addresses = tuple(local_addresses(connected))
-        if not self.remote_addresses or not self.local_addresses:
+        theirs, ours = peer_addresses(connected), local_addresses(connected)
+        if not theirs or not ours:
             raise OSError(errno.ENOTCONN, "the association is gone")
-        self.remote_address: IPv4Address | IPv6Address = self.remote_addresses[0]
-        self.local_address: IPv4Address | IPv6Address = self.local_addresses[0]
-        self.remote = _endpoint(self.remote_addresses, remote[1])
-        self.local = _endpoint(self.local_addresses, local[1])
+        self.remote_address: IPv4Address | IPv6Address = theirs[0]
+        self.local_address: IPv4Address | IPv6Address = ours[0]
+        self.remote_others: tuple[IPv4Address | IPv6Address, ...] = tuple(theirs[1:])
+        self.local_others: tuple[IPv4Address | IPv6Address, ...] = tuple(ours[1:])
+        self.remote = _endpoint(theirs, remote[1])
+        self.local = _endpoint(ours, local[1])
         self._handler: Handler | None = None
         self._ancillary = ORDERED
         self._spoken = False

@@ -60,9 +60,8 @@ _ADDRESS_STATES: Final = ("available", "unreachable", "removed", "added", "made_
 
 # A kernel without SCTP, or one whose SCTP lacks the cookie's hash.
 _NONE: Final = frozenset({EPROTONOSUPPORT, ESOCKTNOSUPPORT, ENOSYS})
-_CURE: Final = (
-    "the kernel has no SCTP: load it (modprobe sctp), or say `optional: true` in the listener to go on without it"
-)
+_CURE: Final = "the kernel has no SCTP: load it (modprobe sctp)"
+_LISTENER_CURE: Final = f"{_CURE}, or say `optional: true` in the listener to go on without it"
 
 _ADDRESSES_OCTETS: Final = 16_384
 _libc: Final = ctypes.CDLL(None, use_errno=True)
@@ -96,7 +95,7 @@ class Path(msgspec.Struct, frozen=True):
 
 def listening_socket(addresses: Sequence[SocketAddress], backlog: int) -> socket.socket:
     """A socket that listens on all `addresses`, which have one port. Raises OSError, TransportMissing."""
-    made = _socket(addresses)
+    made = _socket(addresses, _LISTENER_CURE)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if made.family == socket.AF_INET6:
@@ -106,7 +105,7 @@ def listening_socket(addresses: Sequence[SocketAddress], backlog: int) -> socket
         made.listen(backlog)
     except OSError as error:
         made.close()
-        raise _worded(error) from error
+        raise _worded(error, _LISTENER_CURE) from error
     return made
 
 
@@ -115,13 +114,13 @@ def connecting_socket(addresses: Sequence[SocketAddress]) -> socket.socket:
 
     Raises OSError, TransportMissing.
     """
-    made = _socket(addresses)
+    made = _socket(addresses, _CURE)
     try:
         with contextlib.suppress(BlockingIOError):
             made.setsockopt(IPPROTO_SCTP, _CONNECTX, _packed(addresses))
-    except OSError as error:
+    except OSError:
         made.close()
-        raise _worded(error) from error
+        raise
     return made
 
 
@@ -151,13 +150,13 @@ def read_notification(data: bytes) -> Association | Path:
     return Association.TORN if kind == _PARTIAL_DELIVERY else Association.GOES_ON
 
 
-def _socket(addresses: Sequence[SocketAddress]) -> socket.socket:
+def _socket(addresses: Sequence[SocketAddress], cure: str) -> socket.socket:
     """A socket, not blocking, with the options that listeners hand on to what they accept."""
     family = socket.AF_INET6 if any(":" in address[0] for address in addresses) else socket.AF_INET
     try:
         made = socket.socket(family, socket.SOCK_STREAM, IPPROTO_SCTP)
     except OSError as error:
-        raise _worded(error) from error
+        raise _worded(error, cure) from error
     made.setblocking(False)
     streams = struct.pack("=HHHH", SCTP_STREAMS_MAX, SCTP_STREAMS_MAX, SCTP_INIT_TRIES, SCTP_RTO_MAX_MS)
     made.setsockopt(IPPROTO_SCTP, _INITMSG, streams)
@@ -181,8 +180,8 @@ def _bind(unbound: socket.socket, addresses: Sequence[SocketAddress]) -> None:
         unbound.setsockopt(IPPROTO_SCTP, _BINDX_ADD, _packed(others))
 
 
-def _worded(error: OSError) -> OSError:
-    return TransportMissing(error.errno, _CURE) if error.errno in _NONE else error
+def _worded(error: OSError, cure: str) -> OSError:
+    return TransportMissing(error.errno, cure) if error.errno in _NONE else error
 
 
 def _packed(addresses: Sequence[tuple[str | int, ...]]) -> bytes:
