@@ -166,8 +166,9 @@ class PostgresStore:
 
     async def load(self, account_id: str, session_key: str | None) -> Loaded:
         if not _storable(account_id):
-            return Loaded(None, None)
-        return await self._loaded.get((account_id, session_key if session_key and _storable(session_key) else None))
+            return _NOTHING
+        key = session_key if session_key is not None and _storable(session_key) else None
+        return await self._loaded.get((account_id, key))
 
     async def _load(
         self, keys: Sequence[tuple[str, str | None]], seconds: float
