@@ -5,22 +5,32 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 
 class Child:
-    """A server on the configuration folder `config` of `folder`; its log goes to a file there."""
+    """A server on the configuration folder `config` of `folder`; its log goes to a file there.
 
-    def __init__(self, folder: Path):
+    store_url: of its store, for whoever looks into that afterwards. command: what runs it somewhere else, such as
+    `ip netns exec NAME`.
+    """
+
+    def __init__(self, folder: Path, store_url: str, command: Sequence[str] = ()):
+        self.store_url = store_url
         self._folder = folder
+        self._command = tuple(command)
         self._process: asyncio.subprocess.Process | None = None
         self.diameter = ("", 0)
 
-    async def start(self) -> None:
-        """Returns when it is ready."""
+    async def start(self, on: tuple[str, int] | None = None) -> None:
+        """Returns when it is ready; on: the address that it has to have again."""
+        if on is not None:
+            config = self._folder / "config" / "server.yaml"
+            config.write_text(config.read_text().replace("port: 0", f"port: {on[1]}"))
         with (self._folder / "stderr.log").open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "ocs", "serve", "--config", "config", "--log-format", "json"),
+                *(*self._command, sys.executable, "-m", "ocs", "serve", "--config", "config", "--log-format", "json"),
                 cwd=self._folder,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
