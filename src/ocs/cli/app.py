@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ocs import __version__
-from ocs.cli import account, check, db, explain, ledger, records, schema, serve, simulate, tariff
+from ocs.cli import account, bench, check, db, explain, ledger, records, schema, serve, simulate, tariff
 
 app = typer.Typer(
     name="ocs",
@@ -34,6 +34,7 @@ def ocs(
 
 
 app.command()(serve.serve)
+app.command()(bench.bench)
 app.command()(check.check)
 app.command()(explain.explain)
 app.command()(schema.schema)
