@@ -182,3 +182,12 @@ def test_a_balance_is_filled_up_to_the_limit_and_not_beyond_it() -> None:
     assert after.balances[0].value == BALANCE_MAX
     with pytest.raises(AdjustError, match="cannot hold as much"):
         top_up(account, MONEY, BALANCE_MAX - 4, 1, by="me", reason="too much")
+
+
+@pytest.mark.parametrize("value", [BALANCE_MAX + 1, -BALANCE_MAX - 1])
+def test_no_balance_is_opened_or_set_beyond_what_any_may_have(value: int) -> None:
+    account, _ = opened(MONEY)
+    with pytest.raises(AdjustError, match="cannot hold as much"):
+        set_value(account, "money", value, 1, by="me", reason="much")
+    with pytest.raises(AdjustError, match="cannot hold as much"):
+        opened(Balance("m", Kind.MONETARY, value))

@@ -12,6 +12,7 @@ from ocs.balances.choice import Event
 from ocs.balances.journal import Entry, differences, fold
 from ocs.balances.refund import Counted, Increment, opened_terms, refund, refund_charge, refund_increments
 from ocs.charging.requests import RequestType
+from ocs.limits import BALANCE_MAX
 from ocs.rating.units import Kind
 from tests.charging.world import AUD, MIB, World, group, money, octets, request
 
@@ -74,6 +75,22 @@ def test_a_balance_that_is_gone_and_whose_terms_nobody_knows_is_said_and_nothing
     account, _ = opened(money(AUD))
     with pytest.raises(AdjustError, match="gift of account a is gone"):
         refund(account, {"gift": 3, "money": 1}, {}, NOW_NS, **WHO)
+
+
+def test_units_are_not_given_back_as_money_to_a_balance_that_took_the_name() -> None:
+    account, journal = opened(Balance("gift", Kind.DATA, 5), money(AUD))
+    before = opened_terms(journal)
+    account, _ = adjust.remove_balance(account, "gift", NOW_NS, **WHO)
+    account, _ = adjust.top_up(account, money(0, "gift"), 1, NOW_NS, **WHO)
+    with pytest.raises(AdjustError, match="gift of account a was data, and is monetary now"):
+        refund(account, {"gift": 3}, before, NOW_NS, **WHO)
+
+
+def test_no_balance_is_refunded_beyond_what_any_may_have() -> None:
+    account, _ = opened(money(BALANCE_MAX - 1))
+    assert values(refund(account, {"money": 1}, {}, NOW_NS, **WHO)[0]) == {"money": BALANCE_MAX}
+    with pytest.raises(AdjustError, match="cannot hold as much"):
+        refund(account, {"money": 2}, {}, NOW_NS, **WHO)
 
 
 def test_what_cost_nothing_gives_nothing_back_and_is_noted_all_the_same() -> None:

@@ -151,6 +151,15 @@ def test_money_of_a_balance_that_is_gone_goes_to_the_debtor_its_units_are_gone_w
     assert [(balance.id, balance.value) for balance in world.account.balances] == [("*default", 10 * CENT)]
 
 
+def test_money_goes_to_money_and_units_to_units_whatever_took_their_names() -> None:
+    before = World(Balance("texts", Kind.SMS, 1), money(AUD))
+    answer = debited(before)
+    world = World(money(0, "texts"), Balance("money", Kind.SMS, 5))
+    world.sessions = dict(before.sessions)
+    world.send(refund(answer, group(None)))
+    assert (world.balance("texts").value, world.balance("money").value) == (10 * CENT, 5)
+
+
 def test_a_session_remembers_its_last_charges() -> None:
     world = World(money(100 * AUD))
     for number in range(REFUNDABLE_CHARGES_MAX + 2):

@@ -24,6 +24,7 @@ def open_account(new: Account, now_ns: int, *, by: str, reason: str) -> tuple[Ac
         raise AdjustError(f"account {new.id}: two balances have the same id")
     for balance in new.balances:
         _check_terms(balance)
+        check_value(new.id, balance.id, balance.value)
         if balance.held:
             raise AdjustError(f"balance {balance.id}: a new balance holds nothing")
         book.open(msgspec.structs.replace(balance, value=0))
@@ -51,10 +52,15 @@ def top_up(
         raise AdjustError(
             f"balance {target.id} of account {account.id} is {present.kind.value}, not {target.kind.value}"
         )
-    if book.value(target.id) + amount > BALANCE_MAX:
-        raise AdjustError(f"balance {target.id} of account {account.id} cannot hold as much")
+    check_value(account.id, target.id, book.value(target.id) + amount)
     book.credit(target.id, amount)
     return _close(account, book, "topup", now_ns, by, reason)
+
+
+def check_value(account_id: str, balance_id: str, value: int) -> None:
+    """AdjustError where a balance would have more than any may (in its base unit), or owe more."""
+    if abs(value) > BALANCE_MAX:
+        raise AdjustError(f"balance {balance_id} of account {account_id} cannot hold as much")
 
 
 def _check_terms(balance: Balance) -> None:
@@ -74,6 +80,7 @@ def set_value(
     """Set a balance to `value` base units (0 = reset it); what is held of it stays held."""
     book = Book(account)
     _require(account, balance_id)
+    check_value(account.id, balance_id, value)
     change = value - book.value(balance_id)
     if change >= 0:
         book.credit(balance_id, change)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from ocs.balances.account import Account, Balance
-from ocs.balances.adjust import AdjustError
+from ocs.balances.adjust import AdjustError, check_value
 from ocs.balances.book import Book
 from ocs.balances.choice import Event
 from ocs.balances.counters import count
@@ -115,9 +115,10 @@ def refund(
 ) -> tuple[Account, Entry]:
     """(the account with `taken` base units given back to each balance, the entry for it).
 
-    terms: what balances of the account were like, by id (`opened_terms` of its journal). A balance that is gone is made
-    again with them, so that nothing is given back into nothing; where they are not known, AdjustError. What cost
-    nothing gives nothing back, and is noted all the same.
+    terms: what balances of the account were like, by id (`opened_terms` of its journal up to the charge). A balance
+    that is gone is made again with them, so that nothing is given back into nothing; AdjustError where they are not
+    known, and where the balance of that id has become one of another kind, whose units are others. What cost nothing
+    gives nothing back, and is noted all the same.
     The entry has no cost, since no CDR tells of it: what was given back stands in its postings.
     """
     if any(amount < 0 for amount in taken.values()):
@@ -128,7 +129,11 @@ def refund(
     for balance_id in taken:
         if balance_id not in present:
             present[balance_id] = _again(book, account, balance_id, terms)
+        kind, was = present[balance_id].kind, terms.get(balance_id, present[balance_id]).kind
+        if kind is not was:
+            raise AdjustError(f"balance {balance_id} of account {account.id} was {was.value}, and is {kind.value} now")
     for balance_id, amount in taken.items():
+        check_value(account.id, balance_id, book.value(balance_id) + amount)
         book.credit(balance_id, amount)
     own = book.close()[0]
     nanos = sum(amount for balance_id, amount in taken.items() if present[balance_id].kind is Kind.MONETARY)

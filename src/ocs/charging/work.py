@@ -168,9 +168,9 @@ class Work:
         nanos = 0
         for balance_id, amount in given.money:
             nanos += amount
-            self._give(balance_id if self.payer.book.has(balance_id) else self.payer.book.debtor(()), amount)
+            self._give(balance_id if self._is_money(balance_id) else self.payer.book.debtor(()), amount)
         for balance_id, amount in given.units:
-            if self.payer.book.has(balance_id):  # units of a balance that is gone went with it
+            if self._is_money(balance_id) is False:  # units of a balance that is gone went with it
                 self._give(balance_id, amount)
         self._cost_nanos -= nanos
         self._used -= given.usage
@@ -184,6 +184,11 @@ class Work:
             last_at_ns=self.now_ns,
         )
         self.groups[group.rating_group, group.service_id] = self._cut(group, "refund")
+
+    def _is_money(self, balance_id: str) -> bool | None:
+        """Whether there is money in the balance that has that id now, None where there is no such balance."""
+        book = self.payer.book
+        return book.kind(balance_id) is Kind.MONETARY if book.has(balance_id) else None
 
     def _give(self, balance_id: str, amount: int) -> None:
         self.payer.book.credit(balance_id, amount)
