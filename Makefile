@@ -8,6 +8,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 CONFIG ?= config
 KILLS ?= 300
+NODE_KILLS ?= 50
+POSTGRES_KILLS ?= 50
+CUTS ?= 10
+SEED ?= 1
 # Debian's names of the real peers that tests/interop talks to.
 PEERS := freediameter freediameter-extensions iproute2 kamailio kamailio-ims-modules openssl sip-tester tshark
 # A kernel with SCTP, to be run as a program, and who is spoken with in it.
@@ -41,7 +45,7 @@ run: $(VENV)/.run ## start the server on the sample configuration, in the foregr
 	@exec $(BIN)/ocs serve --config $(CONFIG)
 
 test: $(VENV)/.dev ## every test that needs only Python packages (ARGS=... for pytest)
-	$(BIN)/python -m pytest --ignore=tests/interop --ignore=tests/uml/guest $(ARGS)
+	$(BIN)/python -m pytest --ignore=tests/interop --ignore=tests/uml/guest --ignore=tests/faults/host $(ARGS)
 
 check: $(VENV)/.dev ## lint, formatting, types, and which room may import which
 	$(BIN)/ruff check
@@ -52,14 +56,16 @@ check: $(VENV)/.dev ## lint, formatting, types, and which room may import which
 peers: ## as root: install the real peers from Debian
 	@tools/install_peers.sh $(PEERS)
 
-faults: $(VENV)/.dev ## kill -9 a server under load, KILLS times, and compare what is left with what was answered
-	OCS_FAULTS_KILLS=$(KILLS) $(BIN)/python -m pytest tests/faults -q $(ARGS)
+# Each loop has its number; SEED is the dice of all of them.
+faults: $(VENV)/.dev ## as root: kills, stalls, a full disk, a lost network under load (KILLS=, NODE_KILLS=, POSTGRES_KILLS=)
+	OCS_FAULTS_KILLS=$(KILLS) OCS_FAULTS_NODE_KILLS=$(NODE_KILLS) OCS_FAULTS_POSTGRES_KILLS=$(POSTGRES_KILLS) \
+	OCS_FAULTS_STALL_S=10 OCS_FAULTS_CUTS=$(CUTS) OCS_FAULTS_SEED=$(SEED) $(BIN)/python -m pytest tests/faults -q $(ARGS)
 
 bench: $(VENV)/.run ## microseconds per rated event and per decision, and where they go
 	$(BIN)/python -m bench.rating --profile
 
-interop: $(VENV)/.dev peers ## as root: tests against freeDiameter, Kamailio and tshark in network namespaces
-	$(BIN)/python -m pytest tests/interop $(ARGS)
+interop: $(VENV)/.dev peers ## as root: tests with real peers, and with file systems and networks of their own
+	$(BIN)/python -m pytest tests/interop tests/faults/host $(ARGS)
 
 sctp: $(VENV)/.dev ## tests over SCTP inside User-mode Linux; root only to install it (ARGS=... for pytest)
 	@tools/install_peers.sh $(SCTP_PEERS)
