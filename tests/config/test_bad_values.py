@@ -373,7 +373,50 @@ SERVERS = [
         "watchdog: 30s",
         "¦watchdgo: 30s",
         'peers[0].watchdgo: "watchdgo" is not known here, expected one of host, from, refusals, strict, connections, '
-        "watchdog or grant_without_rsu, did you mean watchdog?",
+        "watchdog, grant_without_rsu, connect, realms or release_on_restart, did you mean watchdog?",
+    ),
+    Case(
+        S,
+        '- {host: "*.pgw.example.com", from: [10.0.0.0/8], watchdog: 30s}',
+        "- ¦{host: pgw.example.com}",
+        'peers[0]: "from" is missing, expected a list of networks that it connects from, '
+        "or connect: with an address to connect to",
+    ),
+    Case(
+        S,
+        "watchdog: 30s",
+        "connect: {host: [10.0.0.1, ¦10.0.0.1]}",
+        'peers[0].connect.host[1]: the address "10.0.0.1" is given twice, first in server.yaml:6:70',
+    ),
+    Case(
+        S,
+        "watchdog: 30s",
+        "connect: {host: ¦[10.0.0.1, 10.0.0.2, 10.0.0.3, 10.0.0.4, 10.0.0.5]}",
+        "peers[0].connect.host: 5 addresses of one peer, expected 4 at most",
+    ),
+    Case(
+        S,
+        "watchdog: 30s",
+        "connect: {host: 10.0.0.1, port: ¦0}",
+        "peers[0].connect.port: 0 is out of range, expected a whole number from 1 to 65535",
+    ),
+    Case(
+        S,
+        "watchdog: 30s",
+        "connect: {host: 10.0.0.1, tls: ¦true}",
+        "peers[0].connect.tls: there are no certificates, expected tls: with certificate, key and ca, in server.yaml",
+    ),
+    Case(
+        S,
+        "transport: tcp, host: 127.0.0.1, port: 3868",
+        "transport: tcp, host: 127.0.0.1, tls: ¦true",
+        "listeners[0].tls: there are no certificates, expected tls: with certificate, key and ca, in server.yaml",
+    ),
+    Case(
+        S,
+        "watchdog: 30s}",
+        "connect: {host: a}}\n  - ¦{host: '*.PGW.example.com', connect: {host: b}}",
+        "peers[1]: we connect to *.pgw.example.com already, by server.yaml:6:5",
     ),
     Case(
         S,
@@ -496,7 +539,7 @@ SERVERS = [
         "http: {",
         "¦stroe: {}\nhttp: {",
         'stroe: "stroe" is not known here, expected one of identity, realms, cluster, listeners, peers, numbering, '
-        "subscription_order, services, store, http or emergency_grant_validity, did you mean store?",
+        "subscription_order, services, store, http, tls or emergency_grant_validity, did you mean store?",
     ),
 ]
 

@@ -9,7 +9,7 @@ from ocs.balances.account import Balance, Status
 from ocs.charging.policy import DirectDebitingFailureHandling, FailureHandling, GrantPolicy, ServicePolicy
 from ocs.charging.requests import FinalAction, FinalUnit, UnknownSession
 from ocs.config import Severity, load
-from ocs.config.settings import PeerRule, Refusals, Subscriber
+from ocs.config.settings import Connect, PeerRule, Refusals, Subscriber, Tls
 from ocs.rating.numbers import Numbering
 from ocs.rating.prices import Rate, price
 from ocs.rating.tariff import Found, find_rate
@@ -459,6 +459,51 @@ def test_a_warning_does_not_keep_the_configuration_from_use(tmp_path, files, sai
     assert settings is not None
     assert lines(tmp_path, found) == [said]
     assert found[0].severity is Severity.WARNING
+
+
+CERTIFICATES = "tls: {certificate: own.pem, key: /etc/own.key, ca: ca.pem}\n"
+
+
+def test_peers_to_connect_to_and_certificates(tmp_path):
+    server = SERVER.replace(
+        "port: 3868}\n",
+        "port: 3868}\n  - {transport: tcp, host: '::1', tls: true}\n  - {transport: tcp, host: '::1'}\n",
+    )
+    server = server.replace(
+        "watchdog: 30s}",
+        """release_on_restart: true}
+  - {host: dra.example.com, realms: [Example.NET, example.org], connect: {host: [10.0.0.1, dra1], reconnect: 5s}}
+  - {host: dra2.example.com, connect: {host: 10.0.0.2, tls: true}}
+  - {host: dra3.example.com, connect: {host: 10.0.0.2, port: 7, tls: true}}""",
+    )
+    files = {**FILES, "server.yaml": server + CERTIFICATES, "own.pem": "", "ca.pem": ""}
+    settings, found = loaded(tmp_path, files)
+    assert [(each.port, each.tls) for each in settings.listeners] == [(3868, False), (5658, True), (3868, False)]
+    first, dra, *others = settings.peers
+    assert (first.connect, first.release_on_restart) == (None, True)
+    assert dra == PeerRule(
+        "dra.example.com",
+        (),
+        connect=Connect(("10.0.0.1", "dra1"), 3868, reconnect_s=5),
+        realms=("example.net", "example.org"),
+    )
+    assert [(each.connect.port, each.connect.tls) for each in others] == [(5658, True), (7, True)]
+    assert settings.tls == Tls(str(tmp_path / "own.pem"), "/etc/own.key", str(tmp_path / "ca.pem"))
+    assert [line.partition(" ")[2] for line in lines(tmp_path, found)] == [
+        "tls.key: warning: there is no file /etc/own.key, expected a PEM file, when the server starts"
+    ]
+
+
+def test_certificates_of_clients_may_be_left_to_them(tmp_path):
+    server = SERVER + CERTIFICATES.replace("}", ", client_certificates: optional}")
+    settings, _ = loaded(tmp_path, {**FILES, "server.yaml": server})
+    assert not settings.tls.client_certificates
+
+
+def test_sctp_has_no_tls(tmp_path):
+    server = SERVER.replace("transport: tcp,", "transport: sctp, tls: true,") + CERTIFICATES
+    _, found = loaded(tmp_path, {**FILES, "server.yaml": server})
+    assert any("TLS is spoken on TCP; SCTP would need DTLS" in line for line in lines(tmp_path, found))
 
 
 def test_peer_rules_of_other_networks_or_names_are_not_covered(tmp_path):

@@ -32,6 +32,7 @@ from ocs.charging.requests import (
     UnknownSession,
 )
 from ocs.charging.session import Session, SessionState
+from ocs.charging.telling import told
 from ocs.charging.work import Work
 from ocs.rating.tariff import NotFound, Tariff
 
@@ -62,7 +63,10 @@ def decide(
     if others is None and (needed := _needed(account, session, tariff, now_ns)):
         return Outcome(needs=needed)
     work = Work(account, session, _with_groups(request, policy), tariff, policy, now_ns, others or ())
-    return _as_asked(_procedure(session, request)(work), request)
+    outcome = _procedure(session, request)(work)
+    if policy.answers.told and outcome.answer is not None:
+        outcome = msgspec.structs.replace(outcome, answer=told(outcome.answer, outcome, work))
+    return _as_asked(outcome, request)
 
 
 def _with_groups(request: ChargingRequest, policy: ServicePolicy) -> ChargingRequest:
@@ -70,7 +74,9 @@ def _with_groups(request: ChargingRequest, policy: ServicePolicy) -> ChargingReq
     if all(asked.rating_group is not None for asked in request.groups):
         return request
     groups = tuple(
-        msgspec.structs.replace(asked, rating_group=policy.default_rating_group)
+        msgspec.structs.replace(
+            asked, rating_group=policy.default_rating_group if asked.rated_as is None else asked.rated_as
+        )
         if asked.rating_group is None
         else asked
         for asked in request.groups

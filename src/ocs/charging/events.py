@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
 from ocs.balances.cover import State, owed
@@ -12,6 +14,7 @@ from ocs.charging.outcome import Outcome
 from ocs.charging.payer import for_measure
 from ocs.charging.requests import (
     ChargingAnswer,
+    ChargingRequest,
     GroupAnswer,
     GroupRequest,
     RequestedAction,
@@ -48,8 +51,11 @@ def _direct_debiting(work: Work) -> Outcome:
     if not work.usable:
         refusal = ChargingAnswer(RESULT_OF_REASON["disabled_account"], why="disabled_account")
         return work.refuse_session(refusal, state)
-    answers = [_debit(work, asked) for asked in _asked(work)]
+    answers = _debit_all(work)
     refusals = [answer for answer in answers if answer.result is not Result.SUCCESS]
+    if refusals and work.request.more_called:  # for all recipients or for none
+        work, answers = work.anew(), [refusals[0]] * len(answers)
+        refusals = answers
     shown = tuple(answers) if work.request.groups else ()
     at_command = work.request.command_level or not work.request.groups or not work.request.refuse_in_group
     if len(refusals) == len(answers) and at_command:
@@ -57,9 +63,31 @@ def _direct_debiting(work: Work) -> Outcome:
         return work.refuse_session(refusal, state)
     work.end(SessionState.CLOSED, "event", only_used=True)
     information = b""
-    if work.policy.refund_information:
+    if work.policy.answers.refund_information:
         information = refunded.information(work.request.session_key, work.request.number)
     return work.commit(ChargingAnswer(Result.SUCCESS, shown, refund_information=information), "charge")
+
+
+def _debit_all(work: Work) -> list[GroupAnswer]:
+    """Debit the event for each of its recipients, each at its own price and with a record of its own; all or none."""
+    answers = [_debit(work, asked) for asked in _asked(work)]
+    for called in work.request.more_called:
+        if any(answer.result is not Result.SUCCESS for answer in answers):
+            return answers
+        work.write_cdrs("event", only_used=True)
+        work.call(called)
+        answers = [
+            further if further.result is not Result.SUCCESS else _together(answer, further)
+            for answer, further in zip(answers, [_debit(work, asked) for asked in _asked(work)], strict=True)
+        ]
+    return answers
+
+
+def _together(one: GroupAnswer, other: GroupAnswer) -> GroupAnswer:
+    """The answer to what two recipients were charged."""
+    if one.granted is None or other.granted is None:
+        return one
+    return msgspec.structs.replace(one, granted=one.granted + other.granted)
 
 
 def _debit(work: Work, asked: GroupRequest) -> GroupAnswer:
@@ -99,7 +127,7 @@ def _price(work: Work, asked: GroupRequest) -> tuple[Group, State, int] | GroupA
             unit_usage=before.unit_usage,
             cost_nanos=before.cost_nanos,
         )
-    amount = _amount(asked, group.measure)
+    amount = _amount(asked, group.measure, work.request)
     if amount is None:
         return refuse(group, "no_rate")
     choice = work.payer.choice(segment.rate, group.measure, work.at_ns)
@@ -111,23 +139,36 @@ def _reserve(work: Work, group: Group, state: State, amount: int) -> Reserved:
     return reserve(work.payer.book, choice, state, amount)
 
 
-def _amount(asked: GroupRequest, measure: Measure) -> int | None:
-    """What the event is of: the units asked for, else the sum of those reported, else one unit.
+def _amount(asked: GroupRequest, measure: Measure, request: ChargingRequest) -> int | None:
+    """What the event is of: the units asked for, else the sum of those reported, else as many as it says, or one.
 
+    Units that can be shared out among several recipients are those of all of them; else each gets as many.
     None where units are named, but none of `measure`.
     """
+    recipients = 1 + len(request.more_called)
     for named in ((asked.requested,), asked.used):
         counted = [units for units in named if units is not None and units.measure() is not None]
         if counted:
             amounts = [amount for units in counted if (amount := units.get(measure)) is not None]
-            return sum(amounts) if amounts else None
-    return 1
+            if not amounts:
+                return None
+            amount = sum(amounts)
+            return amount if amount % recipients else amount // recipients
+    return request.count
+
+
+def _for_each_recipient(work: Work) -> Iterator[GroupRequest]:
+    """What the event is of, once for each recipient, who is the called party meanwhile."""
+    yield from _asked(work)
+    for called in work.request.more_called:
+        work.call(called)
+        yield from _asked(work)
 
 
 def _check_balance(work: Work) -> Outcome:
     """Check-Balance-Result (RFC 8506 8.6): whether all that is asked could be paid now. Moves nothing."""
     enough = work.usable
-    for asked in _asked(work):
+    for asked in _for_each_recipient(work):
         priced = _price(work, asked)
         if isinstance(priced, GroupAnswer):
             return Outcome(answer=ChargingAnswer(priced.result, why=priced.why))
@@ -139,7 +180,7 @@ def _check_balance(work: Work) -> Outcome:
 def _price_enquiry(work: Work) -> Outcome:
     """Cost-Information (RFC 8506 8.7): what it would cost in money, connect fee included. Moves nothing."""
     cost_nanos = 0
-    for asked in _asked(work):
+    for asked in _for_each_recipient(work):
         priced = _price(work, asked)
         if isinstance(priced, GroupAnswer):
             return Outcome(answer=ChargingAnswer(priced.result, why=priced.why))

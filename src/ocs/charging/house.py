@@ -26,7 +26,12 @@ def free(destination_id: str, prefix: str, measure: Measure, version: str) -> Fo
 
 def called_number(request: ChargingRequest, tariff: Tariff) -> str:
     """Digits of the called party in international form, "" where there is none."""
-    return international(dialled(request.called), tariff.numbering, tariff.emergency_numbers) if request.called else ""
+    return number_of(request.called, tariff)
+
+
+def number_of(called: str, tariff: Tariff) -> str:
+    """Digits of a party as sent, in international form."""
+    return international(dialled(called), tariff.numbering, tariff.emergency_numbers) if called else ""
 
 
 def house_destination(number: str, tariff: Tariff) -> tuple[str, str] | None:
@@ -42,7 +47,9 @@ def house_destination(number: str, tariff: Tariff) -> tuple[str, str] | None:
 
 def is_house_call(request: ChargingRequest, tariff: Tariff) -> bool:
     """Whether the request belongs on the house account (known from the called number; later ones by their session)."""
-    return not request.terminating and house_destination(called_number(request, tariff), tariff) is not None
+    if request.terminating or house_destination(called_number(request, tariff), tariff) is None:
+        return False
+    return all(house_destination(number_of(called, tariff), tariff) is not None for called in request.more_called)
 
 
 def new_house_account(tariff: Tariff) -> Account:

@@ -36,9 +36,21 @@ class Payer:
         self.tariff = tariff
         self.policy = policy
         self._others = others
-        self._session = session
+        self._house_account = account.id == house.HOUSE_ACCOUNT
+        self.call(session)
+
+    def call(self, session: Session) -> None:
+        """Rate by the called party of a session from now on. What the served user receives has no destination."""
+        terminating = session.terminating
+        self._called = session.called
+        self._number = "" if terminating else session.called
+        self._free = (house.TERMINATING, "") if terminating and not self.policy.terminating_rated else None
         self._choices: dict[int, Choice] = {}
         self._found: dict[tuple[int | None, int], Found | NotFound] = {}
+
+    def call_free(self, destination: tuple[str, str]) -> None:
+        """Rate what follows as one of the destinations that are free for everybody."""
+        self._free = destination
 
     def find_rate(
         self, rating_group: int | None, at_ns: int, tried: list[SubjectTried] | None = None
@@ -51,12 +63,12 @@ class Payer:
 
     def _look_up(self, rating_group: int | None, at_ns: int, tried: list[SubjectTried] | None) -> Found | NotFound:
         measure = MEASURE_OF_KIND[self.policy.kind]
-        if self.account.id == house.HOUSE_ACCOUNT:
+        if self._house_account:
             tariff = self.tariff.at(at_ns)
-            destination_id, prefix = house.house_destination(self._session.called, tariff) or (house.FREE, "")
+            destination_id, prefix = house.house_destination(self._called, tariff) or (house.FREE, "")
             return house.free(destination_id, prefix, measure, tariff.version)
-        if self._session.terminating:
-            return house.free(house.TERMINATING, "", measure, self.tariff.at(at_ns).version)
+        if self._free is not None:
+            return house.free(*self._free, measure, self.tariff.at(at_ns).version)
         return self._rate_of(self.account.plan, rating_group, at_ns, tried)
 
     def segment(self, found: Found | NotFound, group: Group) -> Segment | None:
@@ -77,7 +89,7 @@ class Payer:
             return NOTHING
         choice = self._choices.get(at_ns)
         if choice is None:
-            event = Event(self.policy.kind, self.policy.name, self._session.called, at_ns)
+            event = Event(self.policy.kind, self.policy.name, self._number, at_ns)
             choice = choose(self.account, event, self.tariff.at(at_ns), self._others)
             if self.account.allow_negative:
                 choice = self._with_debtor(choice)
@@ -113,7 +125,7 @@ class Payer:
         self, subject: str, rating_group: int | None, at_ns: int, tried: list[SubjectTried] | None = None
     ) -> Found | NotFound:
         number = self.policy.default_rating_group if rating_group is None else rating_group
-        return find_rate(self.tariff, subject, self.policy.name, number, self._session.called, at_ns, tried)
+        return find_rate(self.tariff, subject, self.policy.name, number, self._number, at_ns, tried)
 
     def _with_debtor(self, choice: Choice) -> Choice:
         """An account that may be negative always has a balance to charge, after all others."""

@@ -93,6 +93,8 @@ class GroupRequest(msgspec.Struct, frozen=True, gc=False):
     requested: None: no Requested-Service-Unit; empty Units: the server decides how much.
     used: one entry per Used-Service-Unit.
     final: reported as FINAL or QHT: the group's quota is given back with this report.
+    rated_as: the rating group where the client names none, None = the service's default.
+    attributes: what the container tells of the service, for the group's CDRs.
     """
 
     rating_group: int | None = None
@@ -100,6 +102,8 @@ class GroupRequest(msgspec.Struct, frozen=True, gc=False):
     requested: Units | None = None
     used: tuple[Units, ...] = ()
     final: bool = False
+    rated_as: int | None = None
+    attributes: tuple[tuple[str, str], ...] = ()
 
 
 class ChargingRequest(msgspec.Struct, frozen=True):
@@ -110,11 +114,14 @@ class ChargingRequest(msgspec.Struct, frozen=True):
     subscriber: identities in the configured order of preference, e.g. ("imsi:26201...", "msisdn:49...").
     action: Requested-Action, only with EVENT.
     called: called party or recipient as sent ("tel:+614...", "sip:000@..."), "" where there is none.
-    terminating: the served user is the called party (Role-Of-Node 1): not rated as originating.
+    more_called: further recipients of an event, each of which is priced by itself.
+    count: how many units an event is of that names none.
+    terminating: the served user is the one who receives: not rated as originating.
     groups: what is asked and reported; `command_level` says that the client sent no MSCC, and is answered so.
     refuse_in_group: the peer wants every refusal of credit in the MSCC, never at command level (PeerRule.refusals).
     grant_unasked: an INITIAL is granted by policy also where it has no Requested-Service-Unit
         (PeerRule.grant_without_rsu).
+    advice: AoC-Request-Type (TS 32.299), 0 = none is asked for.
     refund_of, refund_number: session and CC-Request-Number of the event that a refund names (Refund-Information);
         "" and None: whatever events of its own Session-Id charged.
     event_at_ns: Event-Timestamp as Unix nanoseconds, None where not sent.
@@ -139,6 +146,9 @@ class ChargingRequest(msgspec.Struct, frozen=True):
     attributes: tuple[tuple[str, str], ...] = ()
     refund_of: str = ""
     refund_number: int | None = None
+    advice: int = 0
+    more_called: tuple[str, ...] = ()
+    count: int = 1
 
     @property
     def session_key(self) -> str:
@@ -178,12 +188,18 @@ class ChargingRequest(msgspec.Struct, frozen=True):
 class FinalUnit(msgspec.Struct, frozen=True):
     """Final-Unit-Indication: what the client does when the grant is used up.
 
-    redirect_to: address for REDIRECT (IPv4, IPv6, URL or SIP URI); filter_ids for RESTRICT_ACCESS.
+    redirect_to: address for REDIRECT (IPv4, IPv6, URL or SIP URI).
+    filter_ids, filter_rules: for RESTRICT_ACCESS: names of filters in the client, and IPFilterRules (RFC 6733 4.3.1).
+    extended: told as QoS-Final-Unit-Indication (RFC 8506 8.68), which not every client knows.
+    announcement: what the client plays with it (Announcement-Identifier), None = nothing.
     """
 
     action: FinalAction = FinalAction.TERMINATE
     redirect_to: str = ""
     filter_ids: tuple[str, ...] = ()
+    filter_rules: tuple[str, ...] = ()
+    extended: bool = False
+    announcement: int | None = None
 
 
 class GroupAnswer(msgspec.Struct, frozen=True):
@@ -213,6 +229,8 @@ class ChargingAnswer(msgspec.Struct, frozen=True):
 
     enough_credit: Check-Balance-Result of a balance check, None otherwise.
     cost_nanos, currency: of a price enquiry; None otherwise.
+    accumulated_nanos: what the session or event has cost so far; balance_nanos: the money of the account; low_balance:
+        whether that is low; account_expires_at_ns; all in `currency`, None where they are not told.
     refund_information: what a refund of this charge has to name, b"" where there is nothing to refund.
     """
 
@@ -223,6 +241,10 @@ class ChargingAnswer(msgspec.Struct, frozen=True):
     cost_nanos: int | None = None
     currency: str = ""
     refund_information: bytes = b""
+    accumulated_nanos: int | None = None
+    balance_nanos: int | None = None
+    low_balance: bool | None = None
+    account_expires_at_ns: int | None = None
 
 
 class UnknownSession(Enum):

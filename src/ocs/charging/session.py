@@ -68,6 +68,7 @@ class Group(msgspec.Struct, frozen=True, array_like=True):
     fee_held: the part of the holds that is for the connect fee of the session, nanos.
     answered_at_ns: when the usage of time began, 0 while there is none.
     started_at_ns, last_at_ns: first grant or report, last report.
+    attributes: what its container said of the service, for its CDRs.
     """
 
     rating_group: int | None
@@ -92,6 +93,7 @@ class Group(msgspec.Struct, frozen=True, array_like=True):
     started_at_ns: int = 0
     last_at_ns: int = 0
     partial: int = 0
+    attributes: tuple[tuple[str, str], ...] = ()
 
 
 class Charge(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -131,6 +133,7 @@ class Session(msgspec.Struct, frozen=True, array_like=True):
     seen: per CC-Request-Type the numbers processed, as inclusive ranges (low, high) in ascending order.
     answers: the last answers, oldest first; older ones are in `pages` answer pages of the store.
     adopted: taken over in the middle, after a failover: what was before is not known here.
+    cost_nanos: money charged in all, fees included.
     charges: what its events charged, the last ones: what can be refunded.
     due_at_ns: when supervision has to look at it next; for a closed one, when it may be forgotten.
     """
@@ -155,6 +158,7 @@ class Session(msgspec.Struct, frozen=True, array_like=True):
     terminating: bool = False
     adopted: bool = False
     charges: tuple[Charge, ...] = ()
+    cost_nanos: int = 0
 
     @property
     def is_open(self) -> bool:

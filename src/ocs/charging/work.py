@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -37,6 +37,15 @@ SUPERVISION: Final = ChargingRequest(session_id="", type=RequestType.UPDATE, num
 """Stands for the request where supervision decides."""
 
 
+class Counted(NamedTuple):
+    """What counters have to count of one called party; cost_nanos: of all parties up to this one."""
+
+    called: str
+    usage: int
+    taken: dict[str, int]
+    cost_nanos: int
+
+
 class Work:
     """Lives inside one pure call. Reports, grants and releases change it; `commit` makes the Outcome."""
 
@@ -64,6 +73,8 @@ class Work:
         self.fee_charged = self.session.fee_charged
         self.usable = account.usable(now_ns)
         self.payer = Payer(account, others, self.session, tariff, policy)
+        if request.more_called:
+            self._call_free()
         self.notes: list[str] = []
         self.cdrs: list[Cdr] = []
         self.charges = self.session.charges
@@ -73,6 +84,8 @@ class Work:
         self._used = 0
         self._event_fee_charged = False
         self._taken: dict[str, int] = {}
+        self._counted: list[Counted] = []
+        self._others = others
         self._state = self.session.state
         self._cause = self.session.cause
 
@@ -99,6 +112,26 @@ class Work:
             return group.answered_at_ns + group.position
         return self.at_ns
 
+    def call(self, called: str) -> None:
+        """Rate by another called party from now on: an event has one more recipient."""
+        self._counted.append(Counted(self.session.called, self._used, self._taken, self._cost_nanos))
+        self._used, self._taken = 0, {}
+        number = house.number_of(called, self.tariff)
+        self.session = msgspec.structs.replace(self.session, called=number)
+        self.payer.call(self.session)
+        self._call_free()
+        self._event_fee_charged = False
+
+    def _call_free(self) -> None:
+        """One of several recipients may be free for everybody, though the event as a whole is not."""
+        free = house.house_destination(self.session.called, self.tariff.at(self.at_ns))
+        if free is not None and not self.session.terminating:
+            self.payer.call_free(free)
+
+    def anew(self) -> Work:
+        """The same request, nothing of it done."""
+        return Work(self.account, self.before, self.request, self.tariff, self.policy, self.now_ns, self._others)
+
     def adopt(self) -> None:
         """Take over a session that was opened elsewhere."""
         self.notes.append("adopted")
@@ -113,7 +146,10 @@ class Work:
         found = self.payer.find_rate(asked.rating_group, self.at_ns)
         rate = None if isinstance(found, NotFound) else found.rate
         measure = measure_of(rate, asked.requested, asked.used, self.policy)
-        return self.with_segment(Group(asked.rating_group, asked.service_id, measure, started_at_ns=self.at_ns), found)
+        group = Group(
+            asked.rating_group, asked.service_id, measure, started_at_ns=self.at_ns, attributes=asked.attributes
+        )
+        return self.with_segment(group, found)
 
     def with_segment(self, group: Group, found: Found | NotFound) -> Group:
         """The group with a segment that begins now."""
@@ -300,7 +336,7 @@ class Work:
             cause=cause,
             overrun=group.overrun,
             unrated=group.unrated,
-            attributes=session.attributes,
+            attributes=(*session.attributes, *group.attributes) if group.attributes else session.attributes,
         )
 
     def refuse_session(self, answer: ChargingAnswer, state: SessionState, kind: str = "charge") -> Outcome:
@@ -323,9 +359,9 @@ class Work:
         own, *others = self.payer.book.close()
         assert self.payer.book.money_taken() == self._cost_nanos, "what is charged is what money balances lose"
         version = self.account.version + 1
-        event = Event(self.policy.kind, self.policy.name, self.session.called, self.at_ns)
-        destinations = self.tariff.at(self.at_ns).destinations
-        account = count(own.account, event, destinations, self._used, self._taken, self._cost_nanos)
+        account = own.account
+        if account.counters:
+            account = self._count(account)
         account = msgspec.structs.replace(account, version=version)
         is_request = self.request is not SUPERVISION
         session = msgspec.structs.replace(
@@ -336,6 +372,7 @@ class Work:
             last_at_ns=self.now_ns if is_request or self._state is not SessionState.OPEN else self.session.last_at_ns,
             cause=self._cause,
             charges=self.charges,
+            cost_nanos=self.session.cost_nanos + self._cost_nanos,
         )
         session = msgspec.structs.replace(session, due_at_ns=life.due_at_ns(session, self.policy))
         entry = Entry(
@@ -354,6 +391,17 @@ class Work:
         )
         writes = (AccountWrite(account, entry), *[self._shared(other, entry) for other in others])
         return Outcome(writes, session, tuple(self.cdrs), answer=answer, notes=tuple(self.notes))
+
+    def _count(self, account: Account) -> Account:
+        """The account with its counters moved on, by the usage for each called party."""
+        destinations = self.tariff.at(self.at_ns).destinations
+        before_nanos = 0
+        for counted in (*self._counted, Counted(self.session.called, self._used, self._taken, self._cost_nanos)):
+            event = Event(self.policy.kind, self.policy.name, counted.called, self.at_ns)
+            cost_nanos = counted.cost_nanos - before_nanos
+            account = count(account, event, destinations, counted.usage, counted.taken, cost_nanos)
+            before_nanos = counted.cost_nanos
+        return account
 
     def _shared(self, closed: Closed, entry: Entry) -> AccountWrite:
         """What the session did to an account that shares balances with its own."""

@@ -15,8 +15,9 @@ from ocs.config.deck import Progress
 from ocs.config.diagnostics import Diagnostic, Place, Problems, did_you_mean
 from ocs.config.document import Node, read
 from ocs.config.ground import Setting
+from ocs.config.made import built
 from ocs.config.schema import Located, Record
-from ocs.config.server_compile import built, compile_server
+from ocs.config.server_compile import compile_server
 from ocs.config.server_file import SERVER_FILE, RawServer
 from ocs.config.settings import Settings, Subscriber
 from ocs.config.subscribers_compile import Known, compile_subscribers, known_names
@@ -135,7 +136,7 @@ def _settings(
     tests: tuple[Located[Node], ...],
     problems: Problems,
 ) -> Settings | None:
-    server = compile_server(raw, problems)
+    server = compile_server(raw, tariff.currency if tariff else None, problems)
     if problems.fatal or tariff is None or raw.identity is None or not raw.store or not raw.http or not raw.http.bind:
         return None
     order = tuple(kind for kind, _ in raw.subscription_order) if raw.subscription_order else None
@@ -146,6 +147,7 @@ def _settings(
         cluster=tuple(host for host, _ in raw.cluster),
         listeners=server.listeners,
         peers=server.peers,
+        tls=server.tls,
         services=server.services,
         store_url=raw.store.url,
         store_keep_months=raw.store.keep_months,

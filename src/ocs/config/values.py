@@ -170,6 +170,27 @@ def _rating_group(text: str) -> str:
     return text
 
 
+def _furnish(text: str) -> bytes:
+    if not text.lower().startswith("0x"):
+        octets = text.encode()
+    elif re.fullmatch(r"(?:[0-9A-Fa-f]{2})+", text[2:]):
+        octets = bytes.fromhex(text[2:])
+    else:
+        raise MalformedError(f'"{text}" is not hexadecimal', "0x and an even number of hexadecimal digits")
+    if len(octets) > FURNISH_OCTETS_MAX:
+        raise MalformedError(f"it is {len(octets)} octets long", f"at most {FURNISH_OCTETS_MAX} octets")
+    return octets
+
+
+def _filter_rule(text: str) -> str:
+    if re.fullmatch(r"(?:permit|deny) (?:in|out) \S+ from \S.* to \S.*", text) is None or not text.isascii():
+        raise MalformedError(f'"{text}" is not a rule')
+    return text
+
+
+FURNISH_OCTETS_MAX: Final = 160
+"""PS-Free-Format-Data has as many (TS 32.299)."""
+
 ID = matching(_ID, "an id", "letters, digits, and - _ . inside, at most 64", ("string", "integer"))
 ACCOUNT_ID = matching(_ACCOUNT_ID, "an account id", "letters, digits, and - _ . @ inside, at most 128")
 SUBJECT = Text(_subject, "an id, or TENANT:ID", rf"^({_ID}:)?{_ID}$", ("string", "integer"))
@@ -205,4 +226,8 @@ MONEY = Text(units.parse_money, units.MONEY_EXPECTED)
 PRICE = Text(units.parse_price, units.PRICE_EXPECTED)
 QUANTITY = Text(units.parse_quantity, units.QUANTITY_EXPECTED, types=("string", "integer"))
 TIME = Text(units.parse_rfc3339, units.TIME_EXPECTED)
+NUMBER = matching(r"0|[1-9][0-9]{0,8}", "a rating group", "a number such as 100", ("string", "integer"))
+FURNISH = Text(_furnish, "a text, or 0x and hexadecimal digits")
+FILTER_RULE = Text(_filter_rule, "a rule such as permit out ip from 192.0.2.0/24 to any")
+TEXT_KEY = Text(str, "a text", types=("string", "integer"))
 ANY_TEXT = Text(str, "a text", types=("string", "integer"))

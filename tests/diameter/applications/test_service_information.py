@@ -275,7 +275,7 @@ def test_an_avp_of_another_vendor_is_another_avp():
 
 
 def test_the_table_holds_every_information_by_the_codes_of_the_dictionary():
-    names = ("PS-Information", "IMS-Information", "SMS-Information")
+    names = ("PS-Information", "IMS-Information", "SMS-Information", "MMTel-Information", "VCS-Information")
     assert set(_SERVICE_TABLE) == {(BY_NAME[name].code, 10415) for name in names}
 
 

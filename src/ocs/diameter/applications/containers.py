@@ -11,6 +11,7 @@ from typing import Final
 
 from ocs.charging.requests import GroupRequest, Units
 from ocs.diameter.applications import codes
+from ocs.diameter.applications.service_information import octets_text
 from ocs.diameter.dictionary import VENDOR_3GPP
 from ocs.diameter.errors import PeerError
 from ocs.diameter.result_codes import ResultCode
@@ -22,7 +23,8 @@ from ocs.rating.units import NS_PER_S
 # Reporting-Reason (TS 32.299): values after which the client holds no quota of the group any more.
 QUOTA_HOLDING_TIME: Final = 1
 FINAL: Final = 2
-_GIVES_BACK: Final = (QUOTA_HOLDING_TIME, FINAL)
+UNUSED_QUOTA_TIMER: Final = 9
+_GIVES_BACK: Final = (QUOTA_HOLDING_TIME, FINAL, UNUSED_QUOTA_TIMER)
 
 _AMOUNTS: Final = frozenset({
     codes.CC_TOTAL_OCTETS,
@@ -44,12 +46,15 @@ def read_group(mscc: Avp) -> GroupRequest:
     used: list[Units] = []
     times = _Times()
     final = False
+    attributes: tuple[tuple[str, str], ...] = ()
     try:
         for avp in mscc.children():
             code = avp.code
             if avp.vendor_id:
                 final = final or _gives_back(avp)
                 times.read(avp)
+                if code in _DESCRIPTIONS:
+                    attributes += _described(avp)
             elif code == codes.RATING_GROUP:
                 rating_group = unpack_unsigned32(avp)
             elif code == codes.SERVICE_IDENTIFIER and service_id is None:
@@ -67,7 +72,30 @@ def read_group(mscc: Avp) -> GroupRequest:
         raise error.within(mscc) from None
     if times.told:
         used = [times.of(units) for units in used]
-    return GroupRequest(rating_group, service_id, requested, tuple(used), final)
+    return GroupRequest(rating_group, service_id, requested, tuple(used), final, attributes=attributes)
+
+
+_DESCRIPTIONS: Final = {
+    codes.SPONSOR_IDENTITY: "sponsor",
+    codes.APPLICATION_SERVICE_PROVIDER_IDENTITY: "application_service_provider",
+    codes.AF_CORRELATION_INFORMATION: "af_charging_identifier",
+}
+
+
+def _described(avp: Avp) -> tuple[tuple[str, str], ...]:
+    """What a container says of sponsors and applications (TS 32.299 7.1.9), as an attribute of its group."""
+    if avp.vendor_id != VENDOR_3GPP:
+        return ()
+    if avp.code == codes.AF_CORRELATION_INFORMATION:
+        try:
+            inside = avp.children(2)
+        except PeerError:
+            return ()
+        avp = next((child for child in inside if child.code == codes.AF_CHARGING_IDENTIFIER), avp)
+        if avp.code != codes.AF_CHARGING_IDENTIFIER:
+            return ()
+        return (("af_charging_identifier", octets_text(avp)),)
+    return ((_DESCRIPTIONS[avp.code], octets_text(avp)),)
 
 
 class _Times:

@@ -19,20 +19,18 @@ import msgspec
 from ocs.charging.policy import ServicePolicy
 from ocs.charging.requests import ChargingAnswer, ChargingRequest, FinalUnit, GroupAnswer, RequestType, Result
 from ocs.diameter.applications import codes
-from ocs.diameter.applications.currencies import currency_number
+from ocs.diameter.applications.answer_terms import Terms, command_terms, cost_information, make_terms, vendor
 from ocs.diameter.base_answers import Origin, answer_bytes, answer_head, answer_tail
-from ocs.diameter.dictionary import VENDOR_3GPP
 from ocs.diameter.types import (
+    pack_address,
     pack_enumerated,
-    pack_integer32,
-    pack_integer64,
     pack_time,
     pack_unsigned32,
     pack_utf8_string,
     unpack_unsigned32,
 )
 from ocs.diameter.wire import AVP_FLAG_MANDATORY, Message, decode_avps, encode_avp
-from ocs.rating.units import NS_PER_S, Measure
+from ocs.rating.units import MEASURE_OF_KIND, NS_PER_S, Measure
 
 _APPLICATION: Final = encode_avp(258, pack_unsigned32(4))
 _REQUEST_TYPES: Final = {kind: encode_avp(codes.CC_REQUEST_TYPE, pack_enumerated(kind)) for kind in RequestType}
@@ -42,7 +40,6 @@ _ENOUGH_CREDIT: Final = encode_avp(codes.CHECK_BALANCE_RESULT, pack_enumerated(0
 _NO_CREDIT: Final = encode_avp(codes.CHECK_BALANCE_RESULT, pack_enumerated(1))
 
 _CC_TIME_MAX: Final = 2**32 - 1
-_NANO_DIGITS: Final = 9
 
 _MANDATORY: Final = AVP_FLAG_MANDATORY << 24
 _U32: Final = struct.Struct("!III").pack  # code, flags and length 12, value
@@ -56,10 +53,12 @@ class Style(msgspec.Struct, frozen=True):
     """What a service's answers have besides the decision, encoded.
 
     session: CC-Session-Failover and Credit-Control-Failure-Handling; event: Direct-Debiting-Failure-Handling.
+    terms: what is told of quotas, cost and balance.
     """
 
     session: bytes
     event: bytes
+    terms: Terms
 
 
 def make_style(policy: ServicePolicy) -> Style:
@@ -68,6 +67,7 @@ def make_style(policy: ServicePolicy) -> Style:
         encode_avp(codes.CC_SESSION_FAILOVER, pack_enumerated(int(policy.session_failover)))
         + encode_avp(codes.CREDIT_CONTROL_FAILURE_HANDLING, pack_enumerated(policy.failure_handling)),
         encode_avp(codes.DIRECT_DEBITING_FAILURE_HANDLING, pack_enumerated(policy.direct_debiting_failure_handling)),
+        make_terms(policy, MEASURE_OF_KIND[policy.kind]),
     )
 
 
@@ -91,16 +91,23 @@ def render(message: Message, request: ChargingRequest, answer: ChargingAnswer, s
         parts.append(style.event)
     elif request.type is not RequestType.TERMINATION:
         parts.append(style.session)
-    more = _vendor(codes.REFUND_INFORMATION, answer.refund_information) if answer.refund_information else b""
+    more = vendor(codes.REFUND_INFORMATION, answer.refund_information) if answer.refund_information else b""
     if request.command_level:
         parts.extend(_units(group) for group in answer.groups[:1])
         parts.append(more)
     else:
-        parts.extend(_mscc(group, more if group.result is Result.SUCCESS else b"") for group in answer.groups)
+        terms = style.terms
+        parts.extend(
+            [
+                _mscc(group, (more if group.result is Result.SUCCESS else b"") + terms.of(group, message))
+                for group in answer.groups
+            ]
+        )
     if answer.enough_credit is not None:
         parts.append(_ENOUGH_CREDIT if answer.enough_credit else _NO_CREDIT)
     if answer.cost_nanos is not None:
-        parts.append(_cost(answer.cost_nanos, answer.currency))
+        parts.append(cost_information(answer.cost_nanos, answer.currency))
+    parts.append(command_terms(style.terms.answers, request, answer))
     if result is Result.RATING_FAILED:
         parts.append(_failed_avp(message, request, answer))
     return b"".join(parts)
@@ -121,11 +128,6 @@ def _command_result(request: ChargingRequest, answer: ChargingAnswer) -> Result:
     if request.command_level and answer.groups and answer.result is Result.SUCCESS:
         return answer.groups[0].result
     return answer.result
-
-
-def _vendor(code: int, data: bytes) -> bytes:
-    """An AVP of 3GPP, without the M bit: clients that do not know it may pass it over."""
-    return encode_avp(code, data, VENDOR_3GPP, mandatory=False)
 
 
 def _mscc(group: GroupAnswer, more: bytes = b"") -> bytes:
@@ -172,15 +174,34 @@ def _limits(group: GroupAnswer) -> bytes:
 
 @lru_cache(maxsize=256)
 def final_unit_avp(final_unit: FinalUnit) -> bytes:
-    """Final-Unit-Indication (RFC 8506 8.34)."""
+    """Final-Unit-Indication (RFC 8506 8.34), or QoS-Final-Unit-Indication (8.68), which has no M bit."""
     data = encode_avp(codes.FINAL_UNIT_ACTION, pack_enumerated(final_unit.action))
+    data += b"".join(
+        encode_avp(codes.RESTRICTION_FILTER_RULE, pack_utf8_string(rule)) for rule in final_unit.filter_rules
+    )
     data += b"".join(encode_avp(codes.FILTER_ID, pack_utf8_string(name)) for name in final_unit.filter_ids)
+    if final_unit.extended:
+        data += _redirect_extension(final_unit.redirect_to)
+        return encode_avp(codes.QOS_FINAL_UNIT_INDICATION, data, mandatory=False)
     if final_unit.redirect_to:
         server = encode_avp(
             codes.REDIRECT_ADDRESS_TYPE, pack_enumerated(redirect_address_type(final_unit.redirect_to))
         ) + encode_avp(codes.REDIRECT_SERVER_ADDRESS, pack_utf8_string(final_unit.redirect_to))
         data += encode_avp(codes.REDIRECT_SERVER, server)
     return encode_avp(codes.FINAL_UNIT_INDICATION, data)
+
+
+def _redirect_extension(address: str) -> bytes:
+    """Redirect-Server-Extension (RFC 8506 8.64)."""
+    if not address:
+        return b""
+    kind = redirect_address_type(address)
+    if kind in (0, 1):
+        inside = encode_avp(codes.REDIRECT_ADDRESS_IP, pack_address(ip_address(address)), mandatory=False)
+    else:
+        code = codes.REDIRECT_ADDRESS_URL if kind == 2 else codes.REDIRECT_ADDRESS_SIP_URI
+        inside = encode_avp(code, pack_utf8_string(address), mandatory=False)
+    return encode_avp(codes.REDIRECT_SERVER_EXTENSION, inside, mandatory=False)
 
 
 def redirect_address_type(address: str) -> int:
@@ -191,22 +212,6 @@ def redirect_address_type(address: str) -> int:
         return 0 if ip_address(address).version == 4 else 1
     except ValueError:
         return 2
-
-
-def _cost(nanos: int, currency: str) -> bytes:
-    """Cost-Information (RFC 8506 8.7): an exact decimal, with as few digits as it needs."""
-    digits, exponent = nanos, -_NANO_DIGITS
-    while exponent < 0 and digits % 10 == 0:
-        digits //= 10
-        exponent += 1
-    value = encode_avp(codes.VALUE_DIGITS, pack_integer64(digits)) + encode_avp(
-        codes.EXPONENT, pack_integer32(exponent)
-    )
-    return encode_avp(
-        codes.COST_INFORMATION,
-        encode_avp(codes.UNIT_VALUE, value)
-        + encode_avp(codes.CURRENCY_CODE, pack_unsigned32(currency_number(currency))),
-    )
 
 
 def _failed_avp(message: Message, request: ChargingRequest, answer: ChargingAnswer) -> bytes:

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from ocs.charging import refunded
+from ocs.charging.contexts import Context, context_of
 from ocs.charging.policy import ServicePolicy
 from ocs.charging.requests import ChargingRequest, GroupRequest, RequestedAction, RequestType
 from ocs.config.settings import PeerRule, Refusals, Settings
@@ -59,17 +60,31 @@ _ONE: Final = frozenset({
 
 
 class Rules(msgspec.Struct, frozen=True):
-    """What the settings say about reading requests. services: by the document number of their context."""
+    """What the settings say about reading requests.
 
-    services: Mapping[str, ServicePolicy]
+    services: by the document number of their context; of several, those that take only some requests come first.
+    contexts: by the name of the service.
+    """
+
+    services: Mapping[str, tuple[ServicePolicy, ...]]
+    contexts: Mapping[str, Context]
     order: Order
 
 
 def compile_rules(settings: Settings) -> Rules:
     """The Rules of a configuration."""
-    services = {context.lower(): policy for policy in settings.services.values() for context in policy.contexts}
+    services: dict[str, tuple[ServicePolicy, ...]] = {}
+    for policy in sorted(settings.services.values(), key=lambda policy: not policy.only):
+        for context in policy.contexts:
+            services[context.lower()] = (*services.get(context.lower(), ()), policy)
     order = make_order(settings.subscription_order, settings.realms, settings.tariff.numbering)
-    return Rules(services, order)
+    return Rules(services, {policy.name: _context(policy) for policy in settings.services.values()}, order)
+
+
+def _context(policy: ServicePolicy) -> Context:
+    """The row of the service's context, with what the service says otherwise."""
+    row = context_of(policy.contexts)
+    return msgspec.structs.replace(row, called=policy.called_from or row.called, count=policy.count_from or row.count)
 
 
 class Reading(NamedTuple):
@@ -86,11 +101,14 @@ def read_request(message: Message, rules: Rules, peer_rule: PeerRule) -> Reading
     used: list[Avp] = []
     ids: list[Avp] = []
     reader = Reader()
+    advice = 0
     for avp in message.avps:
         code = avp.code
         if avp.vendor_id:
             if code == codes.SERVICE_INFORMATION and avp.vendor_id == VENDOR_3GPP:
                 reader.read_service(avp)
+            elif code == codes.AOC_REQUEST_TYPE and avp.vendor_id == VENDOR_3GPP:
+                advice = int.from_bytes(avp.data)
         elif code == codes.MULTIPLE_SERVICES_CREDIT_CONTROL:
             groups.append(avp)
         elif code in (codes.SUBSCRIPTION_ID, codes.SUBSCRIPTION_ID_EXTENSION):
@@ -103,8 +121,11 @@ def read_request(message: Message, rules: Rules, peer_rule: PeerRule) -> Reading
             if code in _DESCRIPTIONS:
                 reader.read_command(avp)
     request_type = _request_type(one)
-    policy = find_service(one, rules)
     service = reader.service()
+    described = service.attributes
+    policy = find_service(one, rules, described)
+    context = rules.contexts[policy.name]
+    called = service.called(context.called)
     sub_session_id = one.get(codes.CC_SUB_SESSION_ID)
     event_at = one.get(codes.EVENT_TIMESTAMP)
     action = _action(one) if request_type is RequestType.EVENT else None
@@ -118,16 +139,19 @@ def read_request(message: Message, rules: Rules, peer_rule: PeerRule) -> Reading
         sub_session_id=None if sub_session_id is None else unpack_unsigned64(sub_session_id),
         subscriber=read_subscriber(ids, service.ids, one.get(codes.USER_NAME), rules.order),
         action=action,
-        called=service.called,
-        terminating=service.terminating,
-        groups=_groups(groups, one, used, request_type),
+        called=called[0] if called else "",
+        more_called=called[1:],
+        count=_count(described.get(context.count, "")),
+        terminating=any(described.get(name) == value for name, value in context.terminating),
+        groups=_named(_groups(groups, one, used, request_type), policy, described),
         command_level=not groups,
         refuse_in_group=peer_rule.refusals is Refusals.MSCC,
         grant_unasked=peer_rule.grant_without_rsu,
         event_at_ns=None if event_at is None else unpack_time(event_at) * NS_PER_S,
-        attributes=tuple(service.attributes.items()),
+        attributes=service.described(called[0] if len(called) == 1 else ""),
         refund_of=refund_of,
         refund_number=refund_number,
+        advice=advice,
     )
     return Reading(request, service.ignored_avps)
 
@@ -137,14 +161,36 @@ def document_number(context: str) -> str:
     return context.partition("@")[0].rpartition(".")[2].strip().lower()
 
 
-def find_service(one: Mapping[int, Avp], rules: Rules) -> ServicePolicy:
+def find_service(one: Mapping[int, Avp], rules: Rules, attributes: Mapping[str, str]) -> ServicePolicy:
     """The service that the Service-Context-Id leads to; 5031 with that AVP where there is none (RFC 8506 9.2)."""
     avp = _required(one, codes.SERVICE_CONTEXT_ID)
     context = unpack_utf8_string(avp)
-    policy = rules.services.get(document_number(context)) or rules.services.get(context.lower())
-    if policy is None:
-        raise PeerError(ResultCode.RATING_FAILED, avp.encode(), f"no service has the context {context!r}")
-    return policy
+    for policy in rules.services.get(document_number(context)) or rules.services.get(context.lower(), ()):
+        if all(attributes.get(name) in values for name, values in policy.only):
+            return policy
+    raise PeerError(ResultCode.RATING_FAILED, avp.encode(), f"no service has the context {context!r}")
+
+
+def _named(
+    groups: tuple[GroupRequest, ...], policy: ServicePolicy, attributes: Mapping[str, str]
+) -> tuple[GroupRequest, ...]:
+    """The groups, with the rating group that the service's attributes lead to where the client names none."""
+    if not policy.rating_group_from or all(group.rating_group is not None for group in groups):
+        return groups
+    for name, value, rating_group in policy.rating_group_from:
+        if value in attributes.get(name, "").split(","):
+            return tuple(
+                [
+                    msgspec.structs.replace(group, rated_as=rating_group) if group.rating_group is None else group
+                    for group in groups
+                ]
+            )
+    return groups
+
+
+def _count(text: str) -> int:
+    """How many units an event is of that names none."""
+    return max(1, int(text)) if text.isascii() and text.isdigit() and len(text) < 6 else 1
 
 
 def _request_type(one: Mapping[int, Avp]) -> RequestType:

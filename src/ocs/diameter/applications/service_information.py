@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
+from ocs.charging.contexts import ANY_CONTEXT, CONTEXTS
 from ocs.diameter.applications import codes
 from ocs.diameter.dictionary import BY_KEY, BY_NAME
 from ocs.diameter.errors import PeerError
@@ -18,8 +19,6 @@ from ocs.diameter.types import UNPACK, AvpType, unpack_address, unpack_time, unp
 from ocs.diameter.wire import AVP_FLAG_MANDATORY, Avp
 
 Decoder = Callable[[Avp], str]
-
-TERMINATING_ROLE: Final = 1  # Role-Of-Node (TS 32.299)
 
 
 def _of_type(avp_type: AvpType) -> Decoder:
@@ -38,7 +37,7 @@ def _address(avp: Avp) -> str:
     return str(unpack_address(avp))
 
 
-def _octets(avp: Avp) -> str:
+def octets_text(avp: Avp) -> str:
     """Text where the octets are printable ASCII, hexadecimal otherwise."""
     text = avp.data.decode("latin-1")
     return text if text.isascii() and text.isprintable() else avp.data.hex()
@@ -50,28 +49,34 @@ def _hex(avp: Avp) -> str:
 
 def _number(avp: Avp) -> str:
     """A number in four octets, or digits (3GPP-Charging-Id, TS 29.061 16.4.7.2)."""
-    return str(int.from_bytes(avp.data)) if len(avp.data) == 4 and not avp.data.isdigit() else _octets(avp)
+    return str(int.from_bytes(avp.data)) if len(avp.data) == 4 and not avp.data.isdigit() else octets_text(avp)
 
 
 def _one_octet(avp: Avp) -> str:
     """A number in one octet, which some send as a character (3GPP-NSAPI)."""
-    return _octets(avp) if len(avp.data) != 1 or avp.data.isalnum() else str(avp.data[0])
+    return octets_text(avp) if len(avp.data) != 1 or avp.data.isalnum() else str(avp.data[0])
 
 
 def _octet_number(avp: Avp) -> str:
     """A number in one octet (3GPP-RAT-Type)."""
-    return str(avp.data[0]) if len(avp.data) == 1 else _octets(avp)
+    return str(avp.data[0]) if len(avp.data) == 1 else octets_text(avp)
 
 
 def _characteristics(avp: Avp) -> str:
     """Charging characteristics as four hexadecimal digits, whether sent as such or as two octets (TS 29.061)."""
-    return avp.data.hex() if len(avp.data) == 2 else _octets(avp).lower()
+    return avp.data.hex() if len(avp.data) == 2 else octets_text(avp).lower()
+
+
+def _media(avp: Avp) -> str:
+    """The kind of media of a description: "m=video 51372 RTP/AVP 99" is video (RFC 8866 5.14)."""
+    words = avp.data.decode().strip().removeprefix("m=").split()
+    return words[0].lower() if words else ""
 
 
 def _imei(avp: Avp) -> str:
     """Digits, or the same as semi-octets in seven or eight octets (TS 23.003 6.2)."""
     if avp.data.isdigit() or len(avp.data) not in (7, 8):
-        return _octets(avp)
+        return octets_text(avp)
     return "".join(f"{octet & 15:x}{octet >> 4:x}" for octet in avp.data).rstrip("f")
 
 
@@ -82,7 +87,7 @@ def _time(avp: Avp) -> str:
 _BY_TYPE: Final[dict[AvpType, Decoder]] = {
     **{avp_type: _of_type(avp_type) for avp_type in AvpType if avp_type is not AvpType.GROUPED},
     AvpType.ADDRESS: _address,
-    AvpType.OCTET_STRING: _octets,
+    AvpType.OCTET_STRING: octets_text,
     AvpType.UTF8_STRING: _text,
     AvpType.TIME: _time,
 }
@@ -111,6 +116,8 @@ _SERVICE: Final[tuple[tuple[Any, ...], ...]] = (
     ("PS-Information/3GPP-MS-TimeZone", "ms_time_zone", _hex),
     ("PS-Information/Charging-Rule-Base-Name", "charging_rule_base"),
     ("PS-Information/QoS-Information/QoS-Class-Identifier", "qci"),
+    ("PS-Information/Sponsor-Identity", "sponsor"),
+    ("PS-Information/Application-Service-Provider-Identity", "application_service_provider"),
     # IMS-Information (TS 32.260)
     ("IMS-Information/Event-Type/SIP-Method", "sip_method"),
     ("IMS-Information/Role-Of-Node", "role_of_node"),
@@ -127,6 +134,11 @@ _SERVICE: Final[tuple[tuple[Any, ...], ...]] = (
     ("IMS-Information/IMS-Charging-Identifier", "ims_charging_identifier"),
     ("IMS-Information/Access-Network-Information", "access_network"),
     ("IMS-Information/Cause-Code", "cause_code"),
+    ("IMS-Information/SDP-Media-Component/SDP-Media-Name", "media", _media),
+    ("IMS-Information/SDP-Media-Component/Media-Initiator-Flag", "media_initiator"),
+    ("IMS-Information/Message-Body/Content-Type", "content_type"),
+    ("IMS-Information/Message-Body/Content-Length", "content_length"),
+    ("IMS-Information/Service-Id", "service_id"),
     ("IMS-Information/Trunk-Group-Id/Incoming-Trunk-Group-Id", "incoming_trunk_group"),
     ("IMS-Information/Trunk-Group-Id/Outgoing-Trunk-Group-Id", "outgoing_trunk_group"),
     # SMS-Information (TS 32.274)
@@ -139,6 +151,20 @@ _SERVICE: Final[tuple[tuple[Any, ...], ...]] = (
     ("SMS-Information/SM-Message-Type", "sm_message_type"),
     ("SMS-Information/Number-Of-Messages-Sent", "messages_sent"),
     ("SMS-Information/Data-Coding-Scheme", "data_coding_scheme"),
+    ("SMS-Information/Reply-Path-Requested", "reply_path_requested"),
+    ("SMS-Information/SM-Status", "sm_status"),
+    ("SMS-Information/SM-Service-Type", "sm_service_type"),
+    # MMTel-Information (TS 32.275)
+    ("MMTel-Information/Supplementary-Service/MMTel-Service-Type", "mmtel_services"),
+    ("MMTel-Information/Supplementary-Service/Service-Mode", "mmtel_modes"),
+    ("MMTel-Information/Supplementary-Service/Number-Of-Diversions", "diversions"),
+    ("MMTel-Information/Supplementary-Service/Associated-Party-Address", "associated_party"),
+    # VCS-Information (TS 32.276)
+    ("VCS-Information/Bearer-Capability", "bearer_capability"),
+    ("VCS-Information/Network-Call-Reference-Number", "network_call_reference"),
+    ("VCS-Information/MSC-Address", "msc_address"),
+    ("VCS-Information/VLR-Number", "vlr_number"),
+    ("VCS-Information/Forwarding-Pending", "forwarding_pending"),
 )
 _COMMAND: Final[tuple[tuple[Any, ...], ...]] = (
     ("User-Name", "user_name"),
@@ -146,8 +172,10 @@ _COMMAND: Final[tuple[tuple[Any, ...], ...]] = (
     ("CC-Correlation-Id", "correlation_id"),
 )
 
-CALLED: Final = ("called_party", "recipient", "requested_party", "called_asserted_identity")
-"""Attributes that may name the called party, the one to rate by first."""
+PARTIES: Final = frozenset(name for context in (*CONTEXTS.values(), ANY_CONTEXT) for name in context.called)
+"""Attributes of which several values are several parties."""
+
+_RECIPIENT: Final = (BY_NAME["Recipient-Info"].code, BY_NAME["Recipient-Info"].vendor_id)
 
 _EQUIPMENT: Final = ("imei", "mac", "eui64", "modified_eui64")
 """By User-Equipment-Info-Type (RFC 8506 8.50)."""
@@ -178,15 +206,27 @@ class Service(NamedTuple):
     """What describes the service.
 
     attributes: name -> value, in the order of the request; several values of one name stand apart by ",".
-    called: the party to rate by, "" where there is none. ids: Subscription-Ids inside Service-Information.
+    parties: attribute -> the parties that it names. ids: Subscription-Ids inside Service-Information.
     ignored_avps: how many AVPs with the M bit were passed over that the dictionary does not know.
     """
 
     attributes: dict[str, str]
-    called: str
-    terminating: bool
+    parties: dict[str, list[str]]
     ids: list[Avp]
     ignored_avps: int
+
+    def called(self, names: Sequence[str]) -> tuple[str, ...]:
+        """The parties to rate by: those of the first of the attributes that names any."""
+        for name in names:
+            parties = self.parties.get(name) or ([self.attributes[name]] if self.attributes.get(name) else None)
+            if parties:
+                return tuple(parties)
+        return ()
+
+    def described(self, called: str) -> tuple[tuple[str, str], ...]:
+        """The attributes but for those that name the called party alone, which is a field of its own."""
+        parties = self.parties
+        return tuple([pair for pair in self.attributes.items() if pair[0] not in parties or pair[1] != called])
 
 
 class Reader:
@@ -194,7 +234,7 @@ class Reader:
 
     def __init__(self) -> None:
         self.attributes: dict[str, str] = {}
-        self.called: dict[str, str] = {}
+        self.parties: dict[str, list[str]] = {}
         self.ids: list[Avp] = []
         self.ignored_avps = 0
 
@@ -218,14 +258,8 @@ class Reader:
                 self._read([avp], _SERVICE_TABLE, 2)
 
     def service(self) -> Service:
-        """What was read. The called party is a field of its own, and no attribute besides."""
-        attributes = self.attributes
-        party = next((self.called[name] for name in CALLED if self.called.get(name)), "")
-        for name, value in self.called.items():
-            if attributes[name] == value == party:
-                del attributes[name]
-        terminating = attributes.get("role_of_node") == str(TERMINATING_ROLE)
-        return Service(attributes, party, terminating, self.ids, self.ignored_avps)
+        """What was read."""
+        return Service(self.attributes, self.parties, self.ids, self.ignored_avps)
 
     def _read(self, avps: Sequence[Avp], table: Table, depth: int) -> None:
         for avp in avps:
@@ -242,7 +276,10 @@ class Reader:
                     inner = avp.children(depth)
                 except PeerError:
                     continue
+                before = len(self.parties.get("recipient", ()))
                 self._read(inner, entry, depth + 1)
+                if (avp.code, avp.vendor_id) == _RECIPIENT:  # several addresses of it are one recipient
+                    del self.parties.get("recipient", [])[before + 1 :]
 
     def _add(self, avp: Avp, name: str, decode: Decoder) -> None:
         try:
@@ -253,8 +290,8 @@ class Reader:
             value = avp.data.hex()
         earlier = self.attributes.get(name)
         self.attributes[name] = value if earlier is None else f"{earlier},{value}"
-        if name in CALLED:
-            self.called.setdefault(name, value)
+        if name in PARTIES and value:
+            self.parties.setdefault(name, []).append(value)
 
     def _read_equipment(self, avp: Avp, depth: int) -> None:
         """User-Equipment-Info, or its Extension (RFC 8506 8.49, 8.52)."""
@@ -270,7 +307,7 @@ class Reader:
                     name, value = _EQUIPMENT_OF_EXTENSION[child.code], child
         except PeerError:
             value = avp
-        self._add(value, name, _imei if name == "imei" else _octets)
+        self._add(value, name, _imei if name == "imei" else octets_text)
 
     def _read_parameter(self, avp: Avp) -> None:
         """Service-Parameter-Info (RFC 8506 8.43): "service_parameter_N", N its Service-Parameter-Type."""
@@ -283,4 +320,4 @@ class Reader:
                     value = child
         except PeerError:
             value = avp
-        self._add(value, f"service_parameter_{kind}" if kind else "service_parameter", _octets)
+        self._add(value, f"service_parameter_{kind}" if kind else "service_parameter", octets_text)
