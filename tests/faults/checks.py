@@ -5,6 +5,7 @@ from __future__ import annotations
 from ocs.balances.journal import differences, fold
 from ocs.limits import PAGE_ROWS_MAX
 from ocs.rating.units import NS_PER_S
+from ocs.store.ledger import verify
 from tests.faults.plays import LINES
 
 DEFAULT_GROUP = {"data": 100, "voice": 200, "sms": 300}
@@ -18,6 +19,7 @@ async def check_store(store, load):
     try:
         for line in LINES:
             await check_account(store, line, [play for play in load.plays if play.line is line])
+        assert (await verify(store, [line.account_id for line in LINES])).imbalances == ()
         assert await store.count_open_sessions() == {}
     finally:
         await store.close()
