@@ -28,6 +28,10 @@ CDR = """INSERT INTO cdr SELECT account_id, session_id, 100, -1, 0, month, nextv
     FROM unnest($1::text[], $2::text[], $3::int[], $4::bigint[]) AS u (account_id, session_id, month, cost_nanos)"""
 
 
+IN_USE = """SELECT account_id, folded, cdr_cost_nanos FROM carried
+    WHERE generation <= (SELECT value::bigint FROM meta WHERE key = 'carried')"""
+
+
 def at(text):
     """A clock that stands still."""
     return lambda: int(datetime.fromisoformat(f"{text}+00:00").timestamp()) * 1_000_000_000
@@ -240,8 +244,8 @@ async def ledger(connection):
         entries[found.account_id].append(found)
     costs = Counter(dict(await fetch(connection, "SELECT account_id, sum(cost_nanos)::bigint FROM cdr GROUP BY 1")))
     carried = {}
-    for account_id, content, cost_nanos in await fetch(connection, "SELECT * FROM carried"):
-        carried[account_id] = msgspec.msgpack.decode(content, type=Folded)
+    for account_id, content, cost_nanos in await fetch(connection, IN_USE):
+        carried[account_id] = carried.get(account_id, Folded()).plus(msgspec.msgpack.decode(content, type=Folded))
         costs[account_id] += cost_nanos
     accounts = entries.keys() | carried.keys() | costs.keys()
     return {each: (carried.get(each, Folded()).plus(fold(entries[each])), costs[each]) for each in sorted(accounts)}
@@ -250,7 +254,7 @@ async def ledger(connection):
 @pytest.mark.parametrize("seed", range(4))
 async def test_the_ledger_is_the_same_before_and_after_months_are_dropped(postgres_url, connection, monkeypatch, seed):
     monkeypatch.setattr(postgres_retention, "ROWS_AT_ONCE", dice_rows := 5 + seed)
-    monkeypatch.setattr(postgres_retention, "ACCOUNTS_AT_ONCE", 3)
+    monkeypatch.setattr(postgres_retention, "RANGE_ROWS", 7)
     dice = random.Random(seed)
     accounts = [f"a{number}" for number in range(12)]
     cdrs = []
@@ -317,7 +321,7 @@ async def test_a_month_that_cannot_be_added_up_is_kept_whole(postgres_url, conne
     report = await partitions(postgres_url, Care(keep_months=1))
     assert report.left[0].startswith(f"{old} is kept: it cannot be added up: ")
     assert await where(connection) == {f"journal_{old}": 3}
-    assert await fetch(connection, "SELECT * FROM carried") == []
+    assert await fetch(connection, IN_USE) == []
 
 
 async def test_a_month_is_dropped_when_who_reads_it_is_done_and_commits_go_on(postgres_url, connection, monkeypatch):
@@ -336,7 +340,7 @@ async def test_a_month_is_dropped_when_who_reads_it_is_done_and_commits_go_on(po
         await until(connection, waits)
         await write(connection, [entry(version=version)], [this_month()])
     assert await reader.fetchval("SELECT count(*) FROM journal") == 3
-    assert await reader.fetchval("SELECT count(*) FROM carried") == 0
+    assert await reader.fetch(IN_USE) == []
     await reading.rollback()
     await reader.close()
     report = await dropping
@@ -386,7 +390,7 @@ async def test_an_audit_sees_a_month_as_there_or_as_carried(postgres_url, connec
 
 
 async def test_what_ends_in_the_middle_leaves_all_as_it_was(postgres_url, connection, monkeypatch):
-    async def dies(_connection, _month):
+    async def dies(*_):
         raise asyncpg.ConnectionDoesNotExistError("gone")
 
     old = month_after(this_month(), -4)
@@ -395,19 +399,48 @@ async def test_what_ends_in_the_middle_leaves_all_as_it_was(postgres_url, connec
     with pytest.raises(StoreDown, match="gone"):
         await partitions(postgres_url, Care(keep_months=1))
     assert await where(connection) == {f"journal_{old}": 1}
-    assert await fetch(connection, "SELECT * FROM carried") == []
+    assert await fetch(connection, IN_USE) == []
+
+
+async def test_what_comes_to_a_month_while_it_is_added_up_is_not_lost(postgres_url, connection, monkeypatch):
+    old = month_after(this_month(), -4)
+    await write(connection, [entry("a"), entry("b")], [old] * 2)
+    carry_rest = postgres_retention._carry_rest
+
+    async def late(*arguments):
+        count = await carry_rest(*arguments)
+        if await connection.fetchval("SELECT count(*) FROM journal") == 2:
+            await write(connection, [entry("a", 2)], [old])
+        return count
+
+    monkeypatch.setattr(postgres_retention, "_carry_rest", late)
+    report = await maintain(postgres_url, Care(keep_months=1))
+    assert report.left == (f"{old} is kept: 3 rows are in journal_{old}, 2 were added up: next time again",)
+    before = await ledger(connection)
+    assert before["a"] == (fold([entry("a"), entry("a", 2)]), 0)
+    report = await maintain(postgres_url, Care(keep_months=1))
+    assert (report.dropped, report.carried_entries) == ((old,), 3)
+    assert await ledger(connection) == before
+
+
+async def test_what_came_to_a_month_after_it_was_dropped_is_carried_too(postgres_url, connection):
+    old = month_after(this_month(), -4)
+    for version in (1, 2):
+        await write(connection, [entry(version=version)], [old])
+        assert (await maintain(postgres_url, Care(keep_months=1))).dropped == (old,)
+    assert (await ledger(connection))["a"] == (fold([entry(), entry(version=2)]), 0)
 
 
 async def test_progress_of_a_long_month_is_told(postgres_url, connection, monkeypatch):
-    monkeypatch.setattr(postgres_retention, "ROWS_AT_ONCE", 4)
+    monkeypatch.setattr(postgres_retention, "RANGE_ROWS", 4)
     monkeypatch.setattr(postgres_retention, "TOLD_EVERY_ROWS", 10)
     old = month_after(this_month(), -4)
-    await write(connection, [entry(version=version) for version in range(1, 26)], [old] * 25)
+    await write(connection, [entry(f"a{number:02}") for number in range(25)], [old] * 25)
     told = []
     await partitions(postgres_url, Care(0, keep_months=1), told.append)
     assert [line for line in told if str(old) in line and "commits" not in line] == [
-        f"{old}: 12 of about 12 journal entries are added up",
-        f"{old}: 20 of about 20 journal entries are added up",
+        f"{old}: 12 of about 12 entries are added up",
+        f"{old}: 20 of about 20 entries are added up",
         f"{old} is dropped: 25 journal entries and 0 CDRs were added up",
     ]
 

@@ -109,7 +109,7 @@ async def test_an_upgrade_says_what_it_did_and_does_it_once(empty_url):
     assert (first.before, first.after, first.engine) == (None, REVISION, "postgres")
     assert told == ["step 0001: The tables, with partitions that take what has no month of its own."]
     meta = dict(await fetch(empty_url, "SELECT key, value FROM meta"))
-    assert meta.keys() == {"format", "origin_state_id", "engine"}
+    assert meta.keys() == {"format", "origin_state_id", "engine", "carried"}
     assert meta["format"] == "ocs"
     now_s = datetime.now(UTC).timestamp()
     assert now_s - 3_600 < int(meta["origin_state_id"]) <= now_s

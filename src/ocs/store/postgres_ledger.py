@@ -13,6 +13,7 @@ from ocs.store.interface import Audit, DueEffect
 from ocs.store.postgres_connection import Connection
 from ocs.store.postgres_statements import (
     AUDIT_ACCOUNTS,
+    AUDIT_CARRIED,
     AUDIT_CDRS,
     AUDIT_JOURNAL,
     AUDIT_SESSIONS,
@@ -34,6 +35,9 @@ async def audit(connection: Connection, account_ids: Sequence[str]) -> list[Audi
         await connection.execute("LOCK TABLE journal, cdr IN ACCESS SHARE MODE")
         accounts = await connection.fetch(AUDIT_ACCOUNTS.sql, account_ids)
         costs = {name: int(cost) for name, cost in await connection.fetch(AUDIT_CDRS.sql, account_ids)}
+        for account_id, content, cost_nanos in await connection.fetch(AUDIT_CARRIED.sql, account_ids):
+            folded[account_id] = folded.get(account_id, Folded()).plus(_folded_of(content))
+            costs[account_id] = costs.get(account_id, 0) + cost_nanos
         for account_id, state in await connection.fetch(AUDIT_SESSIONS.sql, account_ids):
             sessions.setdefault(account_id, []).append(session_of(state))
         journal = await connection.cursor(AUDIT_JOURNAL.sql, account_ids)
@@ -46,11 +50,11 @@ async def audit(connection: Connection, account_ids: Sequence[str]) -> list[Audi
     return [
         Audit(
             account_of(state),
-            folded.get(account_id, Folded()).plus(Folded() if carried is None else _folded_of(carried)),
+            folded.get(account_id, Folded()),
             tuple(sessions.get(account_id, ())),
-            costs.get(account_id, 0) + (carried_cost_nanos or 0),
+            costs.get(account_id, 0),
         )
-        for account_id, state, carried, carried_cost_nanos in sorted(accounts)
+        for account_id, state in sorted(accounts)
     ]
 
 

@@ -120,7 +120,7 @@ async def _write_meta(transaction: AsyncConnection, engine: str | None) -> str:
     if was == CITUS and engine == POSTGRES:
         raise WrongStore("the tables are spread over the nodes of Citus, and stay so: dump and restore them to go back")
     now = engine or was or POSTGRES
-    rows = {"format": "ocs", "origin_state_id": str(int(time.time())), "engine": now}
+    rows = {"format": "ocs", "origin_state_id": str(int(time.time())), "engine": now, "carried": "0"}
     for key, value in rows.items():
         await transaction.exec_driver_sql("INSERT INTO meta VALUES ($1, $2) ON CONFLICT DO NOTHING", (key, value))
     await transaction.exec_driver_sql("UPDATE meta SET value = $1 WHERE key = 'engine'", (now,))

@@ -141,8 +141,9 @@ carried = Table(
     "carried",
     metadata,
     Column("account_id", _text, primary_key=True),
-    Column("folded", LargeBinary, nullable=False),  # MessagePack of balances.Folded: months of the journal now gone
-    Column("cdr_cost_nanos", BigInteger, nullable=False),  # of CDRs in months that are gone
+    Column("generation", BigInteger, primary_key=True),  # one more with each month; beyond that in `meta`: not in use
+    Column("folded", LargeBinary, nullable=False),  # MessagePack of balances.Folded: a month of the journal now gone
+    Column("cdr_cost_nanos", BigInteger, nullable=False),  # of the CDRs of that month
 )
 
 outbox = Table(

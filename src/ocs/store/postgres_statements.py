@@ -206,12 +206,13 @@ DUE_EFFECTS: Final = Statement(
     ("outbox",),
     hot=False,
 )
+# "+ 0": by their keys, not by the index of what is due, where many may have the same time.
 CLAIM_EFFECTS: Final = Statement(
     "claim_effects",
     "UPDATE outbox AS o SET due_at_ns = $5, attempts = o.attempts + 1 FROM "
     + _rows(("account_id", "text"), ("version", "bigint"), ("number", "smallint"), ("due_at_ns", "bigint"))
     + " WHERE o.account_id = u.account_id AND o.version = u.version AND o.number = u.number"
-    " AND o.due_at_ns = u.due_at_ns RETURNING o.account_id, o.version, o.number, o.attempts, o.effect",
+    " AND o.due_at_ns + 0 = u.due_at_ns RETURNING o.account_id, o.version, o.number, o.attempts, o.effect",
     ("outbox",),
 )
 FINISH_EFFECT: Final = Statement(
@@ -237,7 +238,7 @@ FORGET_SESSIONS: Final = Statement(
     "DELETE FROM session AS s USING "
     + _rows(("account_id", "text"), ("session_id", "text"), ("due_at_ns", "bigint"))
     + " WHERE s.account_id = u.account_id AND s.session_id = u.session_id AND NOT s.open"
-    " AND s.due_at_ns = u.due_at_ns RETURNING s.account_id, s.session_id",
+    " AND s.due_at_ns + 0 = u.due_at_ns RETURNING s.account_id, s.session_id",
     ("session",),
 )
 FORGET_PAGES: Final = Statement(
@@ -310,9 +311,15 @@ def cdrs(account_id: bool, session_id: bool) -> Statement:
 # The audit: one snapshot.
 AUDIT_ACCOUNTS: Final = Statement(
     "audit_accounts",
-    "SELECT a.account_id, a.state, c.folded, c.cdr_cost_nanos FROM account AS a"
-    " LEFT JOIN carried AS c ON c.account_id = a.account_id WHERE a.account_id = ANY ($1::text[])",
-    ("account", "carried"),
+    "SELECT account_id, state FROM account WHERE account_id = ANY ($1::text[])",
+    ("account",),
+    hot=False,
+)
+AUDIT_CARRIED: Final = Statement(
+    "audit_carried",  # a generation beyond that is being added up
+    "SELECT account_id, folded, cdr_cost_nanos FROM carried WHERE account_id = ANY ($1::text[])"
+    " AND generation <= (SELECT value::bigint FROM meta WHERE key = 'carried')",
+    ("carried", "meta"),
     hot=False,
 )
 AUDIT_JOURNAL: Final = Statement(
@@ -362,7 +369,7 @@ STATEMENTS: Final = (
     *(DUE, OLD_SESSIONS, FORGET_SESSIONS, FORGET_PAGES, FORGET_INDEX),
     *(ACCOUNTS, SESSIONS, SESSIONS_OF_ACCOUNT, COUNT_OPEN_SESSIONS, JOURNAL, CDR_HORIZON),
     *(cdrs(False, False), cdrs(True, False), cdrs(False, True), cdrs(True, True)),
-    *(AUDIT_ACCOUNTS, AUDIT_JOURNAL, AUDIT_SESSIONS, AUDIT_CDRS, TAKE_LEASE, RELEASE_LEASE, TELL, META),
+    *(AUDIT_ACCOUNTS, AUDIT_CARRIED, AUDIT_JOURNAL, AUDIT_SESSIONS, AUDIT_CDRS, TAKE_LEASE, RELEASE_LEASE, TELL, META),
 )
 
 

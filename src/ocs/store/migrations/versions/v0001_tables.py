@@ -52,6 +52,7 @@ def _small_tables() -> None:
     op.create_table(
         "carried",
         sa.Column("account_id", _text, primary_key=True),
+        sa.Column("generation", sa.BigInteger, primary_key=True),
         sa.Column("folded", sa.LargeBinary, nullable=False),
         sa.Column("cdr_cost_nanos", sa.BigInteger, nullable=False),
     )
