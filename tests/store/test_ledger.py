@@ -159,6 +159,18 @@ async def test_the_ledger_is_right_after_whatever_happened(village, seed):
     assert {balance.held for account in await village.store.accounts("", 9) for balance in account.balances} == {0}
 
 
+async def test_the_ledger_is_right_on_every_store(store):
+    village = Village(store)
+    await village.open()
+    dice = random.Random(2)
+    for _ in range(40):
+        await play(village, dice)
+    assert await village.verified() == []
+    audits = await store.audit(FAMILY)
+    assert sum(audit.cdr_cost_nanos for audit in audits) > 0
+    assert any(audit.folded.shared for audit in audits)
+
+
 # Faults.
 
 

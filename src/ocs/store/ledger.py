@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ocs.balances.journal import Imbalance
 from ocs.charging.ledger import imbalances, partners, shared_imbalances
 from ocs.limits import LEDGER_ACCOUNTS_MAX
 from ocs.store.interface import Store
+
+LOOKS: Final = 4
+"""How often a difference has to be seen."""
 
 
 class Verified(NamedTuple):
@@ -22,13 +25,15 @@ class Verified(NamedTuple):
 async def verify(store: Store, account_ids: Sequence[str]) -> Verified:
     """Prove the ledger of these accounts; those that do not exist are passed over. StoreDown.
 
-    Each call of `Store.audit` is one snapshot, so traffic makes no difference; one that is found all the same is looked
-    at again, and told only if it is still there. Accounts of shared groups are compared with each other in
-    snapshots that have both.
+    Each call of `Store.audit` is one snapshot, so traffic makes no difference; where a distributed database is read one
+    node after another it may. What is found is looked at again, LOOKS times, and told only if it is there each time.
+    Accounts of shared groups are compared with each other in snapshots that have both.
     """
     audits = await store.audit(account_ids)
     found = [one for audit in audits for one in imbalances(audit)]
-    if found:
+    for _ in range(1, LOOKS):
+        if not found:
+            break
         suspects = sorted({one.account_id for one in found})
         found = [one for audit in await store.audit(suspects) for one in imbalances(audit)]
     sharing = {audit.account.id: sorted(partners(audit)) for audit in audits}
@@ -55,9 +60,9 @@ def _parts(sharing: Mapping[str, Sequence[str]]) -> Iterator[list[tuple[str, Seq
 
 
 async def _verify_shared(store: Store, part: Sequence[tuple[str, Sequence[str]]]) -> list[Imbalance]:
-    named = sorted({name for account_id, others in part for name in (account_id, *others)})
-    again = False
-    while True:
+    found: list[Imbalance] = []
+    for _ in range(LOOKS):
+        named = sorted({name for account_id, others in part for name in (account_id, *others)})
         audits = {audit.account.id: audit for audit in await store.audit(named)}
         found = [
             one
@@ -65,6 +70,8 @@ async def _verify_shared(store: Store, part: Sequence[tuple[str, Sequence[str]]]
             if account_id in audits
             for one in shared_imbalances(audits[account_id], audits, others)
         ]
-        if not found or again:
-            return found
-        again = True
+        wrong = {one.account_id for one in found}
+        part = [(account_id, others) for account_id, others in part if account_id in wrong]
+        if not part:
+            break
+    return found
