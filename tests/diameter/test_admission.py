@@ -129,13 +129,3 @@ def test_security(offered, accepted):
         assert admit(request, HERE, ANY, {4}).host == "gw.example.com"
     else:
         assert refusal(request).result_code == 5017
-
-
-@pytest.mark.conformance("A2")
-def test_every_address_of_an_association_has_to_be_in_the_networks_of_one_rule():
-    narrow, wide = PeerRule("*", (ip_network("10.1.0.0/16"),)), PeerRule("*", (ip_network("10.0.0.0/8"),))
-    inside, outside, elsewhere = (ip_address(text) for text in ("10.1.0.1", "10.2.0.1", "192.0.2.1"))
-    assert find_rule([narrow, wide], "a.example.com", inside) is narrow
-    assert find_rule([narrow, wide], "a.example.com", inside, outside) is wide
-    assert find_rule([narrow, wide], "a.example.com", inside, elsewhere) is None
-    assert rule_to_add("a", inside, elsewhere) == '- host: "a"\n  from: ["10.1.0.1/32", "192.0.2.1/32"]'

@@ -50,15 +50,14 @@ def plain_address(text: str) -> Address:
     return mapped or address
 
 
-def find_rule(rules: Sequence[PeerRule], host: str, *addresses: Address) -> PeerRule | None:
-    """The first rule that fits a peer, None where none does; a peer with several addresses has to fit with each.
+def find_rule(rules: Sequence[PeerRule], host: str, address: Address) -> PeerRule | None:
+    """The first rule that fits a peer, None where none does.
 
-    Over SCTP messages may come from any of them: one outside of the networks would be a way around the rule.
+    Of an association's addresses it is the one that the handshake came from: the others are the peer's own word, and
+    without that one nobody gets an association. A host lists all of its addresses, those of its containers, too.
     """
     for rule in rules:
-        in_network = all(
-            any(each.version == net.version and each in net for net in rule.networks) for each in addresses
-        )
+        in_network = any(address.version == network.version and address in network for network in rule.networks)
         if in_network and _pattern(rule.host).fullmatch(host):
             return rule
     return None
@@ -75,11 +74,8 @@ def admit(
     rules: Sequence[PeerRule],
     applications: Collection[int],
     names: Collection[str] | None = None,
-    others: Sequence[Address] = (),
 ) -> Capabilities:
     """What a CER from `address` is let in with; `names` are those of its certificate, None where it showed none.
-
-    others: more addresses of the peer, where the transport has several.
 
     Raises PeerError: 3010 (no rule fits, or the certificate is somebody else's), what its grammar says (5005, 5009,
     ...), 5010 (no application in common; a relay has all), 5017 (it insists on a security that is not spoken here).
@@ -87,10 +83,9 @@ def admit(
     name = message.find(ORIGIN_HOST)
     rule = None
     if name is not None:
-        rule = find_rule(rules, _identity(name), address, *others)
+        rule = find_rule(rules, _identity(name), address)
         if rule is None:
-            shown = " and ".join(str(each) for each in (address, *others[:8]))
-            raise PeerError(ResultCode.UNKNOWN_PEER, reason=f"no rule admits {_identity(name)} from {shown}")
+            raise PeerError(ResultCode.UNKNOWN_PEER, reason=f"no rule admits {_identity(name)} from {address}")
         check_certificate(_identity(name), names)
     check_request(message)
     realm = message.find(ORIGIN_REALM)
@@ -168,11 +163,10 @@ def offered_applications(message: Message) -> set[int]:
     return offered
 
 
-def rule_to_add(host: str, *addresses: Address) -> str:
+def rule_to_add(host: str, address: Address) -> str:
     """The YAML lines under `peers:` that would let this peer in: what the log says when it was turned away."""
     quoted = msgspec.json.encode(host).decode()
-    networks = ", ".join(f'"{ip_network(address)}"' for address in addresses)
-    return f"- host: {quoted}\n  from: [{networks}]"
+    return f'- host: {quoted}\n  from: ["{ip_network(address)}"]'
 
 
 def _identity(avp: Avp) -> str:

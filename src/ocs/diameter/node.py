@@ -37,7 +37,6 @@ _LISTEN: Final[Mapping[Transport, Listen]] = {
 }
 _CONNECT: Final[Mapping[Transport, Connect]] = {
     Transport.TCP: tcp.connect,
-    Transport.SCTP: sctp.connect,
 }
 # Applications keep ANSWER_DEADLINE_S themselves, and know best what to say then; this is for what they forget.
 _OVERDUE_NS: Final = (ANSWER_DEADLINE_S + 2) * SECOND_NS
@@ -161,8 +160,7 @@ class Node:
         for connection in list(self.connections):
             if connection.peer is None or connection.dialer is not None:
                 continue
-            link = connection.link
-            rule = find_rule(settings.peers, connection.peer.host, link.remote_address, *link.remote_others)
+            rule = find_rule(settings.peers, connection.peer.host, connection.link.remote_address)
             if rule is None:
                 connection.stop(DO_NOT_WANT_TO_TALK_TO_YOU, "unknown_peer")
             else:
@@ -279,6 +277,10 @@ class Node:
 
     def connector(self, target: ConnectSettings, server_name: str) -> Connect:
         """What connects to `target`. Raises OSError where there are no certificates for it."""
+        if target.transport is Transport.SCTP:
+            # From where it listens: the peer knows these addresses, and no other ones of this host need be told.
+            hosts = (listener.hosts for listener in self.settings.listeners if listener.transport is Transport.SCTP)
+            return partial(sctp.connect, sources=next(hosts, ()))
         if not target.tls:
             return _CONNECT[target.transport]
         if self._contexts is None:

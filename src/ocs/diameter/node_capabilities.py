@@ -30,7 +30,7 @@ def examine(node: Node, connection: Connection, message: Message, fault: PeerErr
             raise PeerError(ResultCode.TOO_BUSY, reason="shutting down")
         link = connection.link
         rules, ids = node.settings.peers, node.application_ids
-        found = admit(message, link.remote_address, rules, ids, link.certificate_names, link.remote_others)
+        found = admit(message, link.remote_address, rules, ids, link.certificate_names)
         key = found.host.lower()
         if connection.peer is not None and connection.peer.key != key:
             raise PeerError(ResultCode.UNABLE_TO_COMPLY, reason=f"the connection of {connection.peer.host}")
@@ -147,7 +147,9 @@ def _turn_down(node: Node, connection: Connection, message: Message, error: Peer
     if connection.peer is None:
         connection.reason = "unknown_peer" if unknown else "refused"
     link = connection.link
-    more: dict[str, Any] = {"add": rule_to_add(host, link.remote_address, *link.remote_others)} if unknown else {}
+    more: dict[str, Any] = {"add": rule_to_add(host, link.remote_address)} if unknown else {}
+    if unknown and link.certificate_names is not None and host.lower() not in link.certificate_names:
+        more["todo"] = "its Origin-Host has to stand in its certificate as a dNSName (subjectAltName), and in a rule"
     node.log.warning(
         "peer_refused",
         peer=host,

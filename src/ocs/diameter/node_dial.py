@@ -33,7 +33,6 @@ class NoLink:
     local = ""
     remote_address: IPv4Address | IPv6Address = IPv4Address(0)
     local_address: IPv4Address | IPv6Address = IPv4Address(0)
-    remote_others: tuple[IPv4Address | IPv6Address, ...] = ()
     local_others: tuple[IPv4Address | IPv6Address, ...] = ()
 
     def __init__(self, remote: str) -> None:

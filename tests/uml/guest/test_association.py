@@ -380,7 +380,7 @@ async def test_nobody_listens():
     listener = await listening()
     port = listener.getsockname()[1]
     listener.close()
-    with pytest.raises(OSError, match=r"127\.0\.0\.1: Connection refused"):
+    with pytest.raises(OSError, match=r"^127\.0\.0\.1: Connection refused$"):
         await sctp.connect(["127.0.0.1"], port, Taker)
 
 

@@ -14,9 +14,9 @@ class Link(Protocol):
     """One connection, as the peer's side sees it.
 
     transport: "tcp", "tls" or "sctp". remote, local: "host:port" for people; remote_address, local_address: of this
-    socket, and the others where an association has several. certificate_names: the names that the other side's
-    certificate is for, in lower case; None where there was no certificate, so that nothing can be held against the
-    Origin-Host.
+    socket, local_others: more of ours, where an association has several. certificate_names: the names that the other
+    side's certificate is for, in lower case; None where there was no certificate, so that nothing can be held against
+    the Origin-Host.
     """
 
     transport: str
@@ -25,7 +25,6 @@ class Link(Protocol):
     local: str
     remote_address: IPv4Address | IPv6Address
     local_address: IPv4Address | IPv6Address
-    remote_others: tuple[IPv4Address | IPv6Address, ...]
     local_others: tuple[IPv4Address | IPv6Address, ...]
 
     def write(self, data: bytes) -> bool:

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final, cast
 
+from ocs.diameter.admission import plain_address
 from ocs.diameter.errors import FramingLost
 from ocs.diameter.result_codes import ResultCode
 from ocs.diameter.transports import Accept, Handler
@@ -66,9 +67,9 @@ class SctpLink:
         theirs, ours = peer_addresses(connected), local_addresses(connected)
         if not theirs or not ours:
             raise OSError(errno.ENOTCONN, "the association is gone")
-        self.remote_address: IPv4Address | IPv6Address = theirs[0]
+        # The primary one, from which the association was asked for.
+        self.remote_address: IPv4Address | IPv6Address = plain_address(remote[0])
         self.local_address: IPv4Address | IPv6Address = ours[0]
-        self.remote_others: tuple[IPv4Address | IPv6Address, ...] = tuple(theirs[1:])
         self.local_others: tuple[IPv4Address | IPv6Address, ...] = tuple(ours[1:])
         self.remote = _endpoint(theirs, remote[1])
         self.local = _endpoint(ours, local[1])
@@ -330,12 +331,15 @@ async def listen(hosts: Sequence[str], port: int, accept: Accept) -> SctpServer:
     return SctpServer(listening_socket(addresses, BACKLOG), accept)
 
 
-async def connect(hosts: Sequence[str], port: int, accept: Accept) -> None:
-    """One association with the peer that has all of `hosts`. Raises OSError, TransportMissing."""
+async def connect(hosts: Sequence[str], port: int, accept: Accept, sources: Sequence[str] = ()) -> None:
+    """One association with the peer that has all of `hosts`. Raises OSError: why there is none.
+
+    sources: addresses or names of ours that it is to have; none, or an unspecified one: all of this host.
+    """
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            connecting = connecting_socket(await _resolve(hosts, port))
+            connecting = connecting_socket(await _resolve(hosts, port), await _resolve(sources, 0))
             try:
                 await _writable(loop, connecting.fileno())
                 error = connect_error(connecting)
@@ -345,11 +349,11 @@ async def connect(hosts: Sequence[str], port: int, accept: Accept) -> None:
                 connecting.close()
                 raise
     except TimeoutError:
-        raise OSError(errno.ETIMEDOUT, f"{', '.join(hosts)}: no answer in {CONNECT_TIMEOUT_S} s") from None
+        raise OSError(f"{', '.join(hosts)}: no answer in {CONNECT_TIMEOUT_S} s") from None
     except OSError as error:
-        raise OSError(error.errno, f"{', '.join(hosts)}: {error.strerror or error}") from error
+        raise OSError(f"{', '.join(hosts)}: {error.strerror or error}") from error
     if not _begin(connecting, accept):
-        raise OSError(errno.ECONNRESET, f"{', '.join(hosts)}: the association ended at once")
+        raise OSError(f"{', '.join(hosts)}: the association ended at once")
 
 
 def fault_of(data: bytes) -> FramingLost | None:

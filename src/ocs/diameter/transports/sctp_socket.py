@@ -109,13 +109,15 @@ def listening_socket(addresses: Sequence[SocketAddress], backlog: int) -> socket
     return made
 
 
-def connecting_socket(addresses: Sequence[SocketAddress]) -> socket.socket:
+def connecting_socket(addresses: Sequence[SocketAddress], sources: Sequence[SocketAddress]) -> socket.socket:
     """A socket on its way to a peer that has all `addresses`; writable when it is there, SO_ERROR says whether.
 
-    Raises OSError, TransportMissing.
+    sources: our own addresses, with port 0; none: all of this host. Raises OSError, TransportMissing.
     """
-    made = _socket(addresses, _CURE)
+    made = _socket([*addresses, *sources], _CURE)
     try:
+        if sources:
+            _bind(made, sources)
         with contextlib.suppress(BlockingIOError):
             made.setsockopt(IPPROTO_SCTP, _CONNECTX, _packed(addresses))
     except OSError:
@@ -173,7 +175,8 @@ def _socket(addresses: Sequence[SocketAddress], cure: str) -> socket.socket:
 def _bind(unbound: socket.socket, addresses: Sequence[SocketAddress]) -> None:
     """Bind to one address, of the socket's own family, then add the others under the port that it got."""
     first, *more = sorted(addresses, key=len, reverse=True)
-    unbound.bind(first)
+    mapped = unbound.family == socket.AF_INET6 and ":" not in first[0]
+    unbound.bind((f"::ffff:{first[0]}", first[1]) if mapped else first)
     if more:
         port = unbound.getsockname()[1]
         others = [(address[0], port, *address[2:]) for address in more]

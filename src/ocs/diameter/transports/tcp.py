@@ -29,7 +29,6 @@ _HELD_BY_HANDLER: Final = 2
 class TcpLink(asyncio.Protocol):
     """One TCP connection."""
 
-    remote_others: tuple[IPv4Address | IPv6Address, ...] = ()
     local_others: tuple[IPv4Address | IPv6Address, ...] = ()
 
     def __init__(self, accept: Accept) -> None:
