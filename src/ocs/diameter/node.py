@@ -361,7 +361,7 @@ class Node:
         self.observer.certificate(self._contexts.expires_at_s)
 
     def _handshake_failed(self, remote: str, why: str) -> None:
-        if why == "too_many":
+        if why == tls.TOO_MANY:
             self.observer.limit("tls_handshakes")
         self.observer.closed("", "tls")
         self.log.warning("tls_refused", remote=remote, why=why)

@@ -7,11 +7,12 @@ certificate that the other side showed is held against its Origin-Host later, by
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, cast
+from typing import Any, Final
 
 import msgspec
 
@@ -23,6 +24,9 @@ from ocs.limits import TLS_HANDSHAKE_TIMEOUT_S, TLS_HANDSHAKES_MAX
 
 # Forward secrecy and authenticated encryption alone; TLS 1.3 has nothing else.
 CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
+TOO_MANY: Final = "too many handshakes are under way"
+_ACCEPTS_AT_ONCE: Final = 64
+_PAUSE_S: Final = 1.0
 _UTC_TIME: Final = 0x17
 _GENERALIZED_TIME: Final = 0x18
 
@@ -92,14 +96,22 @@ def _no_passphrase() -> str:
 
 async def listen(
     hosts: Sequence[str], port: int, accept: Accept, contexts: Callable[[], Contexts], refused: Refused
-) -> asyncio.Server:
+) -> TlsServer:
     """Take connections on each of `hosts`; `contexts` is asked for each, so that new certificates count at once.
 
     At most TLS_HANDSHAKES_MAX handshakes are under way, each for TLS_HANDSHAKE_TIMEOUT_S. Raises OSError.
     """
     loop = asyncio.get_running_loop()
-    under_way: set[asyncio.Task[None]] = set()
-    return await loop.create_server(lambda: _Door(accept, contexts, refused, under_way), hosts, port, backlog=BACKLOG)
+    server = TlsServer(accept, contexts, refused)
+    try:
+        for host in hosts:
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+            for family, _, _, _, address in dict.fromkeys(found):
+                server.open(family, address)
+    except OSError:
+        server.close()
+        raise
+    return server
 
 
 async def connect(hosts: Sequence[str], port: int, accept: Accept, contexts: Contexts, server_name: str = "") -> None:
@@ -107,48 +119,83 @@ async def connect(hosts: Sequence[str], port: int, accept: Accept, contexts: Con
     await tcp_connect(hosts, port, accept, contexts.client, server_name)
 
 
-class _Door(asyncio.Protocol):
-    """A connection before and during its handshake; after it a TcpLink has it."""
+class TlsServer:
+    """Listening sockets, and the handshakes of what they took.
 
-    def __init__(
-        self, accept: Accept, contexts: Callable[[], Contexts], refused: Refused, under_way: set[asyncio.Task[None]]
-    ) -> None:
+    The loop's own server would bind one set of certificates for its whole life.
+    """
+
+    def __init__(self, accept: Accept, contexts: Callable[[], Contexts], refused: Refused) -> None:
+        self.sockets: list[socket.socket] = []
         self._accept = accept
         self._contexts = contexts
         self._refused = refused
-        self._under_way = under_way
+        self._loop = asyncio.get_running_loop()
+        self._under_way: set[asyncio.Task[None]] = set()
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport = cast("asyncio.Transport", transport)
-        if len(self._under_way) >= TLS_HANDSHAKES_MAX:
-            self._refused(_remote(transport), "too_many")
-            transport.abort()
-            return
-        # What the client says goes to the handshake, not to this protocol.
-        transport.pause_reading()
-        task = asyncio.get_running_loop().create_task(self._shake(transport))
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+    def open(self, family: int, address: tuple[Any, ...]) -> None:
+        """Listen on one address. Raises OSError."""
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        self.sockets.append(listening)
+        listening.setblocking(False)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listening.bind(address)
+        listening.listen(BACKLOG)
+        self._listen(listening)
 
-    async def _shake(self, transport: asyncio.Transport) -> None:
-        remote = _remote(transport)
-        link = TcpLink(self._accept)
+    def close(self) -> None:
+        """Take no more connections; handshakes that are under way are given up."""
+        for listening in self.sockets:
+            self._loop.remove_reader(listening)
+            listening.close()
+        self.sockets.clear()
+        for task in self._under_way:
+            task.cancel()
+
+    def _listen(self, listening: socket.socket) -> None:
+        if listening in self.sockets:
+            self._loop.add_reader(listening, self._take, listening)
+
+    def _take(self, listening: socket.socket) -> None:
+        for _ in range(_ACCEPTS_AT_ONCE):
+            try:
+                taken, _ = listening.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                # No descriptor is left, most likely: what waits in the backlog waits a little longer.
+                self._refused("", str(error))
+                self._loop.remove_reader(listening)
+                self._loop.call_later(_PAUSE_S, self._listen, listening)
+                return
+            taken.setblocking(False)
+            if len(self._under_way) >= TLS_HANDSHAKES_MAX:
+                taken.close()
+                self._refused("", TOO_MANY)
+                continue
+            task = self._loop.create_task(self._shake(taken))
+            self._under_way.add(task)
+            task.add_done_callback(self._under_way.discard)
+
+    async def _shake(self, taken: socket.socket) -> None:
+        remote = ""
         try:
-            secured = await asyncio.get_running_loop().start_tls(
-                transport,
-                link,
-                self._contexts().server,
-                server_side=True,
+            name = taken.getpeername()
+            remote = f"{name[0]}:{name[1]}"
+            await self._loop.connect_accepted_socket(
+                lambda: TcpLink(self._accept),
+                taken,
+                ssl=self._contexts().server,
                 ssl_handshake_timeout=TLS_HANDSHAKE_TIMEOUT_S,
             )
-        except (OSError, RuntimeError) as error:
+        except OSError as error:
             self._refused(remote, explain(error))
-            transport.abort()
-            return
-        if secured is None:
-            self._refused(remote, "the connection ended during the handshake")
-            return
-        link.connection_made(secured)
+            taken.close()
+        except asyncio.CancelledError:
+            taken.close()
+            raise
 
 
 def explain(error: BaseException) -> str:
@@ -197,8 +244,3 @@ def _inside(der: bytes) -> list[tuple[int, bytes]]:
         found.append((tag, der[at : at + length]))
         at += length
     return found
-
-
-def _remote(transport: asyncio.BaseTransport) -> str:
-    name = transport.get_extra_info("peername")
-    return f"{name[0]}:{name[1]}" if name else ""
