@@ -61,7 +61,10 @@ faults: $(VENV)/.dev ## as root: kills, stalls, a full disk, a lost network unde
 	OCS_FAULTS_KILLS=$(KILLS) OCS_FAULTS_NODE_KILLS=$(NODE_KILLS) OCS_FAULTS_POSTGRES_KILLS=$(POSTGRES_KILLS) \
 	OCS_FAULTS_STALL_S=10 OCS_FAULTS_CUTS=$(CUTS) OCS_FAULTS_SEED=$(SEED) $(BIN)/python -m pytest tests/faults -q $(ARGS)
 
-bench: $(VENV)/.run ## microseconds per rated event and per decision, and where they go
+bench: $(VENV)/.dev ## write the tables of docs/performance.md: whole servers under load (ARGS=--quick)
+	$(BIN)/python -m bench.tables $(ARGS)
+
+rating: $(VENV)/.run ## microseconds per rated event and per decision, and where they go
 	$(BIN)/python -m bench.rating --profile
 
 interop: $(VENV)/.dev peers ## as root: tests with real peers, and with file systems and networks of their own
@@ -84,4 +87,4 @@ clean: ## remove what builds and tests leave behind (not var/, which holds accou
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis src/*.egg-info
 	find src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help install run test check faults bench peers interop sctp conformance lock bare clean
+.PHONY: help install run test check faults bench rating peers interop sctp conformance lock bare clean

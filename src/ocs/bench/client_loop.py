@@ -81,7 +81,13 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - whatever the reason
         """Gone."""
         if not self.closing:
-            self.load.failed(f"the server ended connection {self.number}")
+            self._fail(f"the server ended connection {self.number}")
+
+    def _fail(self, why: str) -> None:
+        if self.up.done():
+            self.load.failed(why)
+        else:
+            self.up.set_exception(Failed(why))
 
     def data_received(self, data: bytes) -> None:
         """Answers, watchdogs."""
@@ -107,7 +113,7 @@ class Connection(asyncio.Protocol):
             if code == 2_001:
                 self.up.set_result(None)
             else:
-                self.load.failed(f"the server refused connection {self.number} with Result-Code {code}")
+                self._fail(f"the server refused connection {self.number} with Result-Code {code}")
         elif is_request and command in {DEVICE_WATCHDOG, DISCONNECT_PEER}:
             answer = bytearray(self.hello.dwa if command == DEVICE_WATCHDOG else self.hello.dpa)
             answer[12:20] = message[12:20]

@@ -141,7 +141,11 @@ class Load:
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        self._until("ready", _PATIENCE_S)
+        try:
+            self._until("ready", _PATIENCE_S)
+        except BaseException as error:
+            self.__exit__(type(error), error, None)
+            raise
         return self
 
     def __exit__(

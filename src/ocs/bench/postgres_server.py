@@ -20,6 +20,7 @@ import time
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from ocs.bench.parent import end_with_parent
 from ocs.bench.processes import alive, children
@@ -75,7 +76,11 @@ class PostgresServer:
     @property
     def socket_url(self) -> str:
         """Over the unix socket, to the database `postgres`."""
-        return f"postgresql://{USER}@/postgres?host={self.folder}&port={self.port}"
+        return self.socket_url_of("postgres")
+
+    def socket_url_of(self, database: str) -> str:
+        """Over the unix socket."""
+        return f"postgresql://{USER}@/{database}?host={quote(str(self.folder), safe='')}&port={self.port}"
 
     @property
     def pid(self) -> int:

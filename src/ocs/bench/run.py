@@ -186,7 +186,7 @@ class Bench:
             "client": self._client,
             "client_cpu_us_per_request": round(fixed.result.client_cpu_us / max(1, fixed.result.answered), 1),
             "store": {"kind": made.kind, **made.facts},
-            "options": {**msgspec.to_builtins(options, builtin_types=(Path,)), "folder": str(options.folder or "")},
+            "options": msgspec.to_builtins(options, enc_hook=str),
             "machine": machine(),
         }
         if self._why_not_c:

@@ -78,7 +78,7 @@ def _sqlite(url: str) -> Made:
 
 def _own_postgres(server: PostgresServer) -> Made:
     facts = asyncio.run(_prepare_postgres(server.socket_url, _DATABASE))
-    url = server.socket_url.replace("/postgres?", f"/{_DATABASE}?")
+    url = server.socket_url_of(_DATABASE)
     asyncio.run(_upgrade(url))
     facts["file_system"] = file_system(server.folder)
     return Made(url=url, kind="postgresql", facts=facts, postgres=server.pid)
