@@ -618,6 +618,24 @@ async def test_a_connection_is_held_for_its_last_answer(kit):
     assert await raw.receive() is None
 
 
+async def test_a_connection_that_breaks_after_its_dpa_lets_its_last_answer_go(kit):
+    kit.service.keep = True
+    raw = await kit.raw()
+    raw.send(request(257, CAPABILITIES, flags=0x80, application_id=0) + ccr(hop_by_hop_id=1))
+    assert result_of(await raw.receive()) == 2001
+    await until(lambda: kit.service.kept)
+    (connection,) = kit.node.connections
+    connection.stop(base_messages.REBOOTING, "drained")
+    dpr = await raw.receive()
+    raw.send(request(282, ORIGIN, flags=0, application_id=0, hop_by_hop_id=dpr.hop_by_hop_id))
+    await settle(200)
+    connection.link.abort()
+    await until(lambda: not kit.node.connections)
+    kit.service.release()
+    assert kit.node.inflight == {}
+    assert kit.notes.drops == ["connection_gone"]
+
+
 async def test_stop_ends_at_once(kit):
     client = await kit.connect()
     await kit.node.stop()

@@ -354,8 +354,10 @@ class Connection:
     def _moved(self, before: State, event: Input) -> None:
         after = self.machine.state
         node = self._node
-        if after is State.CLOSED and event is not Input.DISCONNECTED:
-            self.reason = self.reason or _REASONS.get(before, "")
+        if after is State.CLOSED:
+            self._dpa_waits = False
+            if event is not Input.DISCONNECTED:
+                self.reason = self.reason or _REASONS.get(before, "")
         if before is State.RIVAL:
             self._leave_rivalry(after)
         if after is State.CLOSED and (self.own or self.elector):
