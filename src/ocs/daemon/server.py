@@ -9,14 +9,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import structlog
 
 from ocs.api.app import make_app
 from ocs.api.listener import HttpListener
 from ocs.api.ports import PeerView, Reloaded
+from ocs.api.views import time_or_null
 from ocs.config.settings import Settings
 from ocs.daemon.binding import CannotListen, bind_tcp, explain
 from ocs.daemon.commands import DispatchedCommands
+from ocs.daemon.duties import Duties, Duty, Repeated
 from ocs.daemon.first_start import open_accounts
 from ocs.daemon.reloading import reload_folder
 from ocs.daemon.timers import Timers
@@ -30,10 +33,13 @@ from ocs.store.choose import store_of
 from ocs.store.dispatcher import Dispatcher
 from ocs.store.interface import StoreDown
 from ocs.store.leading import Leading
+from ocs.store.ledger_watch import LedgerWatch
 from ocs.store.spool import Spool
 from ocs.store.supervisor import Supervisor
+from ocs.store.url import kind_of
 
 STORE_PROBE_TIMEOUT_S: Final = 1
+PARTITIONS_PERIOD_S: Final = 3_600
 
 _log = structlog.get_logger("ocs")
 
@@ -64,6 +70,7 @@ class OcsServer:
             spool=self.spool,
             charge_spooled=timers.charge_spooled,
         )
+        self.duties = Duties(Leading(self.store, "duties", holder), self._duties())
         self.watch = Watch(self.store, metrics)
         self.node: Node | None = None
         self.http: HttpListener | None = None
@@ -96,6 +103,7 @@ class OcsServer:
         except OSError as error:
             raise _cannot_listen(error, settings) from error
         self.supervisor.start()
+        self.duties.start()
         self.watch.start()
         self.http = HttpListener(make_app(self), bound)
         await self.http.start()
@@ -107,6 +115,7 @@ class OcsServer:
         if self.node is not None:
             await self.node.drain()
         await self.supervisor.stop()
+        await self.duties.stop()
         await self.dispatcher.stop()
         await self.close()
 
@@ -118,6 +127,21 @@ class OcsServer:
         if self.spool is not None:
             await self.spool.close()
         await self.store.close()
+
+    def _duties(self) -> list[Duty]:
+        """What one node does for all."""
+        duties: list[Duty] = [LedgerWatch(self.store, time.time_ns, self.metrics)]
+        if kind_of(self.settings.store_url) == "postgresql":
+            duties.append(Repeated("partitions_tended", self._tend_partitions, PARTITIONS_PERIOD_S))
+        return duties
+
+    async def _tend_partitions(self) -> object:
+        from ocs.store.postgres_partitions import Care, PartitionReport, maintain  # noqa: PLC0415 - only where there is a PostgreSQL
+
+        settings = self.settings
+        care = Care(settings.store_partitions_ahead_months, settings.store_keep_months)
+        report = await maintain(settings.store_url, care)
+        return report if report is not None and report != PartitionReport() else None
 
     # What the API asks
 
@@ -134,9 +158,18 @@ class OcsServer:
                 state=peer.state,
                 connections=len(peer.connections),
                 addresses=tuple(connection.remote for connection in peer.connections),
+                directions=tuple(connection.direction for connection in peer.connections),
+                transports=tuple(connection.transport for connection in peer.connections),
+                reconnect_at=time_or_null(peer.reconnect_at_ns),
+                trouble=peer.trouble,
             )
             for peer in self.node.peers()
         ]
+
+    def steer_peer(self, host: str, *, connect: bool) -> bool:
+        if self.node is None:
+            return False
+        return self.node.connect_peer(host) if connect else self.node.disconnect_peer(host)
 
     async def unready(self) -> Sequence[str]:
         reasons = []
@@ -157,18 +190,22 @@ class OcsServer:
             if settings is None:
                 self.metrics.config_refused()
             else:
-                self._take_over(settings)
+                troubles = self._take_over(settings)
+                reloaded = msgspec.structs.replace(reloaded, problems=(*reloaded.problems, *troubles))
         _log.info("reloaded" if reloaded.done else "reload_refused", **_fields(reloaded))
         return reloaded
 
-    def _take_over(self, settings: Settings) -> None:
-        """In one turn of the loop, so that no request sees half of it; what may fail comes first."""
+    def _take_over(self, settings: Settings) -> tuple[str, ...]:
+        """In one turn of the loop, so that no request sees half of it; what may fail comes first.
+
+        Returns what of it could not be taken over.
+        """
         self.credit_control.reconfigure(settings)
-        if self.node is not None:
-            self.node.reload(settings)
+        troubles = () if self.node is None else self.node.reload(settings)
         name_services(self.metrics, settings)
         self.settings = settings
         self.metrics.config_loaded(settings.tariff.version, time.time())
+        return troubles
 
 
 def name_services(metrics: Metrics, settings: Settings) -> None:
