@@ -95,7 +95,10 @@ plans:
       special: {when: night, weight: 10, price: 0.05 AUD/min, increment: 60s, rounding: {decimals: 2, method: up}}
     data:
       rating_groups: {200: {"*any": {free: true}}}
-      "*any": {price: 0.01 AUD/MiB, increment: 1 KiB}
+      "*any":
+        - {price: 0.01 AUD/MiB, increment: 1 KiB}
+        - free: true
+          conditions: {rat: nr, plmn: "208*", roaming: true, location: 26201, apn: i*, qci: 5, direction: originating}
     sms: {"*any": {price: 0.05 AUD}}
   other: {voice: {"*any": {price: 0.50 AUD/min, increment: 1s}}}
 profiles:
@@ -110,7 +113,7 @@ tests:
 """
 
 RICH: Mapping[str, str] = {
-    "server.yaml": SERVER,
+    "server.yaml": SERVER.replace("peers:\n", "home_networks: [26201]\npeers:\n"),
     "tariffs/a.yaml": RICH_TARIFF,
     "tariffs/b.yaml": """\
 valid_from: 2030-01-01T00:00:00Z

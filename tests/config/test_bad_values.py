@@ -160,8 +160,8 @@ RATES = [
     rate(
         "{price: 0.22 AUD/min, increment: 1s, ¦prize: 2}",
         ".prize",
-        '"prize" is not known here, expected one of when, weight, price, increment, connect_fee, fee_per, '
-        "rounding, tiers, max_cost, max_cost_strategy or free, did you mean price?",
+        '"prize" is not known here, expected one of conditions, when, weight, price, increment, connect_fee, '
+        "fee_per, rounding, tiers, max_cost, max_cost_strategy or free, did you mean price?",
     ),
 ]
 
@@ -539,7 +539,7 @@ SERVERS = [
         "http: {",
         "¦stroe: {}\nhttp: {",
         'stroe: "stroe" is not known here, expected one of identity, realms, cluster, listeners, peers, numbering, '
-        "subscription_order, services, store, http, tls or emergency_grant_validity, did you mean store?",
+        "home_networks, subscription_order, services, store, http, tls or emergency_grant_validity, did you mean store?",
     ),
 ]
 

@@ -12,7 +12,8 @@ class Cdr(msgspec.Struct, frozen=True):
 
     times are Unix nanoseconds; usage in base units of `measure`; cost in nanos of `currency`.
     partial: 0, 1, ... in the order of writing within (session, rating group, service identifier).
-    cause: why the record was closed: "normal", "event", "timeout", "late", "unknown_session".
+    cause: why the record was closed: "normal", "event", "timeout", "late", "unknown_session", "refused",
+        "tariff_change", "rating_condition" (the circumstances changed), "refund" (usage and cost below zero).
     subscriber: the identity that was charged (also on the house account of emergency calls).
     attributes: what the client sent besides, for exports.
     """

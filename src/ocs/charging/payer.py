@@ -13,6 +13,7 @@ from ocs.balances.cover import Meter, State, subjects_of
 from ocs.charging import house
 from ocs.charging.policy import ServicePolicy
 from ocs.charging.session import Group, Segment, Session
+from ocs.rating.conditions import Facts
 from ocs.rating.prices import Rate
 from ocs.rating.tariff import Found, NotFound, SubjectTried, Tariff, find_rate
 from ocs.rating.units import MEASURE_OF_KIND, Kind, Measure
@@ -36,6 +37,7 @@ class Payer:
         self.tariff = tariff
         self.policy = policy
         self._others = others
+        self.facts: Facts = session.facts
         self._house_account = account.id == house.HOUSE_ACCOUNT
         self.call(session)
 
@@ -46,22 +48,32 @@ class Payer:
         self._number = "" if terminating else session.called
         self._free = (house.TERMINATING, "") if terminating and not self.policy.terminating_rated else None
         self._choices: dict[int, Choice] = {}
-        self._found: dict[tuple[int | None, int], Found | NotFound] = {}
+        self._found: dict[tuple[int | None, int, Facts], Found | NotFound] = {}
 
     def call_free(self, destination: tuple[str, str]) -> None:
         """Rate what follows as one of the destinations that are free for everybody."""
         self._free = destination
 
     def find_rate(
-        self, rating_group: int | None, at_ns: int, tried: list[SubjectTried] | None = None
+        self,
+        rating_group: int | None,
+        at_ns: int,
+        tried: list[SubjectTried] | None = None,
+        facts: Facts | None = None,
     ) -> Found | NotFound:
-        """The rate of a rating group of the session at a time. `tried` takes what was looked at, for explanations."""
-        found = None if tried is not None else self._found.get((rating_group, at_ns))
+        """The rate of a rating group of the session at a time. `tried` takes what was looked at, for explanations.
+
+        facts: the circumstances, None = those of now.
+        """
+        key = (rating_group, at_ns, self.facts if facts is None else facts)
+        found = None if tried is not None else self._found.get(key)
         if found is None:
-            found = self._found[rating_group, at_ns] = self._look_up(rating_group, at_ns, tried)
+            found = self._found[key] = self._look_up(*key, tried)
         return found
 
-    def _look_up(self, rating_group: int | None, at_ns: int, tried: list[SubjectTried] | None) -> Found | NotFound:
+    def _look_up(
+        self, rating_group: int | None, at_ns: int, facts: Facts, tried: list[SubjectTried] | None
+    ) -> Found | NotFound:
         measure = MEASURE_OF_KIND[self.policy.kind]
         if self._house_account:
             tariff = self.tariff.at(at_ns)
@@ -69,10 +81,12 @@ class Payer:
             return house.free(destination_id, prefix, measure, tariff.version)
         if self._free is not None:
             return house.free(*self._free, measure, self.tariff.at(at_ns).version)
-        return self._rate_of(self.account.plan, rating_group, at_ns, tried)
+        return self._rate_of(self.account.plan, rating_group, at_ns, facts, tried)
 
-    def segment(self, found: Found | NotFound, group: Group) -> Segment | None:
+    def segment(self, found: Found | NotFound, group: Group, facts: Facts | None = None) -> Segment | None:
         """A segment that begins now, None where there is no rate for what the group counts.
+
+        facts: the circumstances that the rate was found for, None = those of now.
 
         A free slice that was begun goes on: its length is the balance's, and has nothing to do with the price.
         """
@@ -81,7 +95,8 @@ class Payer:
             return None
         meter = Meter(found.rate, start=group.position)
         sliced = () if group.segment is None else group.segment.sliced
-        return Segment(found.version, found.destination_id, found.prefix, (meter,), sliced, found.until_ns)
+        held = self.facts if facts is None else facts
+        return Segment(found.version, found.destination_id, found.prefix, (meter,), sliced, found.until_ns, held)
 
     def choice(self, rate: Rate, measure: Measure, at_ns: int) -> Choice:
         """The balances for usage of a rate: none for one that is free, no minutes for octets."""
@@ -113,19 +128,26 @@ class Payer:
             group.position,
             0 if charged else rate.connect_fee_nanos,
             group.spent_nanos,
-            tuple([(subject, self._subject_rate(subject, group, at_ns)) for subject in subjects]) if subjects else (),
+            tuple([(subject, self._subject_rate(subject, group, segment, at_ns)) for subject in subjects])
+            if subjects
+            else (),
             self.policy.name,
         )
 
-    def _subject_rate(self, subject: str, group: Group, at_ns: int) -> Rate | None:
-        found = for_measure(self._rate_of(subject, group.rating_group, at_ns), group.measure)
+    def _subject_rate(self, subject: str, group: Group, segment: Segment, at_ns: int) -> Rate | None:
+        found = for_measure(self._rate_of(subject, group.rating_group, at_ns, segment.facts), group.measure)
         return None if isinstance(found, NotFound) else found.rate
 
     def _rate_of(
-        self, subject: str, rating_group: int | None, at_ns: int, tried: list[SubjectTried] | None = None
+        self,
+        subject: str,
+        rating_group: int | None,
+        at_ns: int,
+        facts: Facts,
+        tried: list[SubjectTried] | None = None,
     ) -> Found | NotFound:
         number = self.policy.default_rating_group if rating_group is None else rating_group
-        return find_rate(self.tariff, subject, self.policy.name, number, self._number, at_ns, tried)
+        return find_rate(self.tariff, subject, self.policy.name, number, self._number, at_ns, tried, facts)
 
     def _with_debtor(self, choice: Choice) -> Choice:
         """An account that may be negative always has a balance to charge, after all others."""

@@ -93,8 +93,9 @@ class _Report:
         segment = self.group.segment
         if segment is not None and (segment.until_ns is None or at_ns < segment.until_ns):
             return segment.until_ns
-        found = self.payer.find_rate(self.group.rating_group, at_ns)
-        begun = self.payer.segment(found, self.group)
+        facts = None if segment is None else segment.facts  # the usage was before what the request tells of
+        found = self.payer.find_rate(self.group.rating_group, at_ns, None, facts)
+        begun = self.payer.segment(found, self.group, facts)
         if segment is not None and begun is not None and begun.tariff_version != segment.tariff_version:
             self.group = self.cut(self.group) if self.group.usage else self.group
         self.group = msgspec.structs.replace(self.group, segment=begun)

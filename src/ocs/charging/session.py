@@ -7,6 +7,7 @@ from enum import Enum
 import msgspec
 
 from ocs.balances.cover import Meter, Sliced
+from ocs.rating.conditions import Facts
 from ocs.rating.prices import Rate
 from ocs.rating.units import Measure
 
@@ -38,6 +39,7 @@ class Segment(msgspec.Struct, frozen=True, array_like=True, gc=False):
     meters: usage at the price of the event, then at those of balances with a rating subject: price(priced) - charged.
     sliced: what unit balances that round or multiply have paid.
     until_ns: when another rate or version takes over, None = never.
+    facts: the circumstances that the rate was looked up for; another one closes the segment.
     """
 
     tariff_version: str
@@ -46,6 +48,7 @@ class Segment(msgspec.Struct, frozen=True, array_like=True, gc=False):
     meters: tuple[Meter, ...]
     sliced: tuple[Sliced, ...] = ()
     until_ns: int | None = None
+    facts: Facts = ()
 
     @property
     def rate(self) -> Rate:
@@ -133,6 +136,7 @@ class Session(msgspec.Struct, frozen=True, array_like=True):
     seen: per CC-Request-Type the numbers processed, as inclusive ranges (low, high) in ascending order.
     answers: the last answers, oldest first; older ones are in `pages` answer pages of the store.
     adopted: taken over in the middle, after a failover: what was before is not known here.
+    facts: circumstances that rates ask for, as they were last told.
     cost_nanos: money charged in all, fees included.
     charges: what its events charged, the last ones: what can be refunded.
     due_at_ns: when supervision has to look at it next; for a closed one, when it may be forgotten.
@@ -159,6 +163,7 @@ class Session(msgspec.Struct, frozen=True, array_like=True):
     adopted: bool = False
     charges: tuple[Charge, ...] = ()
     cost_nanos: int = 0
+    facts: Facts = ()
 
     @property
     def is_open(self) -> bool:

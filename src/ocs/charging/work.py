@@ -15,6 +15,7 @@ from ocs.balances.journal import Entry
 from ocs.balances.reserve import release
 from ocs.cdr.records import Cdr
 from ocs.charging import fees, house, life
+from ocs.charging.circumstances import facts_of
 from ocs.charging.groups import measure_of, used_amount
 from ocs.charging.outcome import AccountWrite, Outcome
 from ocs.charging.payer import Payer
@@ -22,7 +23,7 @@ from ocs.charging.policy import ServicePolicy
 from ocs.charging.refunded import Given
 from ocs.charging.reports import FIELD, Reported, report
 from ocs.charging.requests import ChargingAnswer, ChargingRequest, GroupRequest, RequestType, Units
-from ocs.charging.session import Charge, Group, GroupKey, Session, SessionState
+from ocs.charging.session import Charge, Group, GroupKey, Segment, Session, SessionState
 from ocs.limits import (
     EVENT_TIME_FUTURE_MAX_S,
     EVENT_TIME_PAST_MAX_S,
@@ -30,6 +31,7 @@ from ocs.limits import (
     PLAUSIBLE_TIME_SLACK_S,
     REFUNDABLE_CHARGES_MAX,
 )
+from ocs.rating.conditions import merge
 from ocs.rating.tariff import Found, NotFound, Tariff
 from ocs.rating.units import NS_PER_S, Kind, Measure
 
@@ -67,6 +69,8 @@ class Work:
         self.now_ns = now_ns
         self.at_ns = _rating_time(request.event_at_ns, now_ns)
         self.session = _session_for(account, session, request, tariff, now_ns)
+        if tariff.asks:
+            self._learn()
         self.groups: dict[GroupKey, Group] = {
             (group.rating_group, group.service_id): group for group in self.session.groups
         }
@@ -111,6 +115,17 @@ class Work:
         if group.measure is Measure.TIME and group.answered_at_ns:
             return group.answered_at_ns + group.position
         return self.at_ns
+
+    def _learn(self) -> None:
+        """Take note of the circumstances that rates ask for, as far as the request tells of them."""
+        session, request, tariff = self.session, self.request, self.tariff
+        direction = "terminating" if session.terminating else "originating"
+        facts = session.facts
+        for attributes in (session.attributes, request.attributes) if not facts else (request.attributes,):
+            told = facts_of(dict(attributes), tariff.asks, tariff.home_networks, direction)
+            facts = merge(facts, told)
+        if facts != session.facts:
+            self.session = msgspec.structs.replace(session, facts=facts)
 
     def call(self, called: str) -> None:
         """Rate by another called party from now on: an event has one more recipient."""
@@ -161,14 +176,18 @@ class Work:
         if (
             segment is not None
             and segment.rate == found.rate
+            and segment.facts == self.payer.facts
             and segment.tariff_version == found.version
             and (segment.until_ns is None or self.next_ns(group) < segment.until_ns)
         ):
             if segment.until_ns == found.until_ns:
                 return group
             return msgspec.structs.replace(group, segment=msgspec.structs.replace(segment, until_ns=found.until_ns))
-        if segment is not None and segment.tariff_version != found.version and group.usage:
-            group = self._cut(group, "tariff_change")
+        if segment is not None and group.usage:
+            if segment.tariff_version != found.version:
+                group = self._cut(group, "tariff_change")
+            elif segment.facts != self.payer.facts:
+                group = self._cut(group, "rating_condition")
         return self.with_segment(group, found)
 
     def take_report(self, key: GroupKey, asked: GroupRequest, group: Group) -> None:
@@ -336,7 +355,7 @@ class Work:
             cause=cause,
             overrun=group.overrun,
             unrated=group.unrated,
-            attributes=(*session.attributes, *group.attributes) if group.attributes else session.attributes,
+            attributes=session.attributes if segment is None else _described(session, group, segment),
         )
 
     def refuse_session(self, answer: ChargingAnswer, state: SessionState, kind: str = "charge") -> Outcome:
@@ -419,6 +438,13 @@ class Work:
                 by=self.account.id,
             ),
         )
+
+
+def _described(session: Session, group: Group, segment: Segment) -> tuple[tuple[str, str], ...]:
+    """What a CDR tells of the service: of the session, of the group's container, and what decided its price."""
+    if not segment.facts and not group.attributes:
+        return session.attributes
+    return tuple({**dict(session.attributes), **dict(group.attributes), **dict(segment.facts)}.items())
 
 
 def _rating_time(event_at_ns: int | None, now_ns: int) -> int:

@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Iterator
 
-from ocs.config.deck import Progress
 from ocs.config.diagnostics import Place, Problems
 from ocs.config.schema import Entry
+from ocs.config.setting import Setting
 from ocs.config.tariff_file import RawDestination
 from ocs.config.timing_compile import Clocks
 from ocs.config.versions import Sources
 from ocs.rating.destinations import Destination
-from ocs.rating.numbers import Numbering, international
-from ocs.rating.units import Kind
-
-
-class Setting(NamedTuple):
-    """What a tariff is compiled in.
-
-    services: kinds of the services of server.yaml by name, None where the kind could not be read; None where that file
-        cannot be read.
-    complete: no tariff file is missing among those read. What stands in files that could not be read is not
-        complained about.
-    now_ns: for warnings about what is over or still to come.
-    """
-
-    services: Mapping[str, Kind | None] | None
-    numbering: Numbering
-    complete: bool
-    now_ns: int
-    progress: Progress | None = None
+from ocs.rating.numbers import international
 
 
 class Ground:

@@ -14,11 +14,11 @@ from typing import Any, TypeVar
 from ocs.config.deck import Progress
 from ocs.config.diagnostics import Diagnostic, Place, Problems, did_you_mean
 from ocs.config.document import Node, read
-from ocs.config.ground import Setting
 from ocs.config.made import built
 from ocs.config.schema import Located, Record
 from ocs.config.server_compile import compile_server
 from ocs.config.server_file import SERVER_FILE, RawServer
+from ocs.config.setting import Setting
 from ocs.config.settings import Settings, Subscriber
 from ocs.config.subscribers_compile import Known, compile_subscribers, known_names
 from ocs.config.subscribers_file import SUBSCRIBERS_FILE
@@ -104,7 +104,8 @@ def _tariff(
         services = {name: entry.value.kind if entry.value else None for name, entry in server.services.items()}
     complete = bool(readable) and len(readable) == len(files)
     numbering = server.numbering if server else Numbering()
-    setting = Setting(services, numbering, complete, now_ns, progress)
+    home_networks = frozenset(network for network, _ in server.home_networks) if server else frozenset()
+    setting = Setting(services, numbering, complete, now_ns, progress, home_networks)
     return compile_tariff(readable, setting, problems), known_names(readable, services, complete=complete)
 
 

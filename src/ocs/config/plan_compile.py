@@ -13,7 +13,7 @@ import msgspec
 from ocs.config.deck import read_deck
 from ocs.config.diagnostics import Place, did_you_mean
 from ocs.config.ground import Ground
-from ocs.config.rate_compile import compile_rate
+from ocs.config.rate_compile import compile_condition, compile_rate
 from ocs.config.rate_file import RawRate
 from ocs.config.rate_table import Source, TableBuilder
 from ocs.config.schema import Entry
@@ -124,10 +124,13 @@ class _Compiler:
             if raw.when not in self.ground.sources.timings and self.ground.setting.complete:
                 hint = did_you_mean(raw.when, self.ground.sources.timings)
                 self.problems.error(raw.at("when"), f'there is no timing "{raw.when}"', "one of timings", hint)
-        rate_id = f"{where}/{destination}" + (f"/{raw.when}" if raw.when else "")
+        condition = compile_condition(raw.conditions, self.ground.setting, self.problems)
+        rate_id = (
+            f"{where}/{destination}" + (f"/{raw.when}" if raw.when else "") + (f"/{condition}" if condition else "")
+        )
         measure = MEASURE_OF_KIND[kind] if kind else None
         rate = compile_rate(raw, rate_id, measure, self.ground.currency, self.problems)
-        return Window(destination, rate, timing, raw.weight) if rate and sound else None
+        return Window(destination, rate, timing, raw.weight, condition) if rate and sound else None
 
     def _deck(self, builder: TableBuilder, name: str, place: Place, kind: Kind | None) -> None:
         if kind is Kind.DATA:

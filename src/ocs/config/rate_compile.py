@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from ocs.config.diagnostics import Place, Problems
-from ocs.config.rate_file import RawRate, RawTier
+from ocs.config.rate_file import RawConditions, RawRate, RawTier
+from ocs.config.setting import Setting
+from ocs.rating.conditions import FACTS, Condition
 from ocs.rating.prices import Rate, Tier, round_nanos, round_up
 from ocs.rating.units import Measure
 from ocs.units import DECIMALS_MAX, Money, Price, Quantity, format_measured
@@ -69,10 +71,32 @@ def compile_rate(
     return rate if _survives_rounding(raw, rate, problems) else None
 
 
+def compile_condition(raw: RawConditions | None, setting: Setting, problems: Problems) -> Condition | None:
+    """The condition of a rate, None where it asks for nothing."""
+    if raw is None:
+        return None
+    terms = []
+    for name in FACTS:
+        value = getattr(raw, name)
+        if isinstance(value, bool):
+            value = (str(value).lower(),)
+        if value:
+            terms.append((name, tuple(sorted(set(value)))))
+    if not raw.given:
+        problems.error(raw.place, "the conditions ask for nothing", "at least one, or no conditions")
+    if raw.roaming is not None and not setting.home_networks and setting.services is not None:
+        problems.error(raw.at("roaming"), "nobody is roaming: server.yaml has no home_networks", "some there")
+    return Condition(tuple(terms)) if terms else None
+
+
 def _priced(raw: RawRate, problems: Problems) -> bool:
     """Whether the rate says what usage costs, and says it once."""
     if raw.free:
-        excluded = {"price", "increment"} if "tiers" in raw.given else raw.given.keys() - {"free", "when", "weight"}
+        excluded = (
+            {"price", "increment"}
+            if "tiers" in raw.given
+            else raw.given.keys() - {"free", "when", "weight", "conditions"}
+        )
         for other in sorted(excluded & raw.given.keys()):
             problems.error(raw.at(other), f"free: true and {other} exclude each other", "one of them")
         return True

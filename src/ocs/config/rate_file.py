@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from ocs.config.schema import Choice, Field, ListOf, Raw, Record, Switch
-from ocs.config.values import ID, MONEY, PRICE, QUANTITY, integer
+from ocs.config.values import APN, ID, MONEY, PLMN, PRICE, QCI, QUANTITY, RAT, integer
 from ocs.units import Money, Price, Quantity
 
 WEIGHT_MAX = 1_000_000
+DIRECTIONS = ("originating", "terminating")
 
 
 class RawRounding(Raw, frozen=True, kw_only=True):
@@ -25,6 +26,18 @@ class RawTier(Raw, frozen=True, kw_only=True):
     free: bool | None = None
 
 
+class RawConditions(Raw, frozen=True, kw_only=True):
+    """Circumstances that a rate asks for; () where it does not."""
+
+    apn: tuple[str, ...] = ()
+    direction: tuple[str, ...] = ()
+    location: tuple[str, ...] = ()
+    plmn: tuple[str, ...] = ()
+    qci: tuple[str, ...] = ()
+    rat: tuple[str, ...] = ()
+    roaming: bool | None = None
+
+
 class RawRate(Raw, frozen=True, kw_only=True):
     """One rate as written; None where a key is absent or could not be read (`given` tells which)."""
 
@@ -38,6 +51,7 @@ class RawRate(Raw, frozen=True, kw_only=True):
     max_cost: Money | None = None
     disconnect: bool | None = None
     when: str | None = None
+    conditions: RawConditions | None = None
     weight: int = 0
 
 
@@ -59,9 +73,26 @@ TIER = Record(
     },
 )
 
+CONDITIONS = Record(
+    RawConditions,
+    {
+        "apn": Field(ListOf(APN, or_one=True, at_least=1), "access points, one of them"),
+        "direction": Field(
+            ListOf(Choice({name: name for name in DIRECTIONS}), or_one=True, at_least=1),
+            "whether the served user calls or receives",
+        ),
+        "location": Field(ListOf(PLMN, or_one=True, at_least=1), "MCC and MNC of the cell"),
+        "plmn": Field(ListOf(PLMN, or_one=True, at_least=1), "MCC and MNC of the serving network"),
+        "qci": Field(ListOf(QCI, or_one=True, at_least=1), "QoS classes"),
+        "rat": Field(ListOf(RAT, or_one=True, at_least=1), "access technologies"),
+        "roaming": Field(Switch(), "whether the serving network is none of home_networks"),
+    },
+)
+
 RATE = Record(
     RawRate,
     {
+        "conditions": Field(CONDITIONS, "circumstances that it holds under; all where absent"),
         "when": Field(ID, "the timing that it holds at; always where absent"),
         "weight": Field(integer(-WEIGHT_MAX, WEIGHT_MAX), "of several that hold, the heaviest counts"),
         "price": Field(PRICE, "what a unit costs: 0.22 AUD/min, 0.01 AUD/MiB, 0.05 AUD (per event)"),

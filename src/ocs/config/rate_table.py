@@ -35,7 +35,7 @@ class TableBuilder:
             self.sources[prefix] = (source,)
             return
         for other, other_source in zip(before, self.sources[prefix], strict=True):
-            if other.weight == window.weight and other.timing == window.timing:
+            if (other.weight, other.timing, other.condition) == (window.weight, window.timing, window.condition):
                 self._contradiction(prefix, window, source, other, other_source)
                 return
         self.windows[prefix] = (*before, window)

@@ -26,6 +26,7 @@ def compile_server(raw: RawServer, currency: str | None, problems: Problems) -> 
     """Listeners, peers and services without errors; the others are left out and reported. currency: of the tariff."""
     unique(raw.realms, "realm", problems)
     unique(raw.cluster, "node", problems)
+    unique(raw.home_networks, "network", problems)
     unique(raw.subscription_order or (), "identity", problems)
     if bool(raw.numbering.national_prefix) != bool(raw.numbering.country_code):
         problems.error(raw.at("numbering"), "national_prefix and country_code have a meaning only together", "both")

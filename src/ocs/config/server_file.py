@@ -13,6 +13,7 @@ from ocs.config.values import (
     COUNTRY_CODE,
     DIALLED,
     FQDN,
+    HOME_NETWORK,
     ID,
     REALM,
     STORE,
@@ -47,6 +48,7 @@ class RawServer(Raw, frozen=True, kw_only=True):
     listeners: tuple[RawListener, ...] = ()
     peers: tuple[RawPeer, ...] = ()
     numbering: Numbering = Numbering()
+    home_networks: tuple[Located[str], ...] = ()
     subscription_order: tuple[Located[str], ...] | None = None
     services: Mapping[str, Entry[RawService]] = {}
     store: RawStore | None = None
@@ -84,6 +86,7 @@ SERVER_FILE = Record(
         "listeners": Field(ListOf(LISTENER, at_least=1), "where Diameter is listened for", required=True),
         "peers": Field(ListOf(PEER), "who may connect; the first rule that fits counts", required=True),
         "numbering": Field(NUMBERING, "how dialled numbers are made international"),
+        "home_networks": Field(ListOf(Placed(HOME_NETWORK)), "MCC and MNC of networks where nobody is roaming"),
         "subscription_order": Field(
             ListOf(Placed(Choice({name: name for name in _IDENTITY_TYPES})), at_least=1),
             "which identity of a subscriber counts first",

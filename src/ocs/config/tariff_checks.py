@@ -88,6 +88,8 @@ class _TableChecks:
         found: set[Timing] = set()
         for each in (prefix, *self._prefixes_of(prefix)):
             for window in self.windows[each]:
+                if window.condition is not None:
+                    continue
                 if window.timing is None:
                     return None
                 found.add(window.timing)
@@ -108,10 +110,13 @@ class _TableChecks:
         places: dict[int, Place] = {}
         ties: dict[tuple[Place, Place], None] = {}
         for prefix, windows in self.windows.items():
-            if len(windows) == 1:
-                counts.add(id(windows[0]))
+            counts |= {id(window) for window in windows if window.condition is not None}
+            order = [index for index in range(len(windows)) if windows[index].condition is None]
+            if len(order) == 1:
+                counts.add(id(windows[order[0]]))
+            if len(order) < 2:
                 continue
-            order = sorted(range(len(windows)), key=lambda index: windows[index].destination_id)
+            order.sort(key=lambda index: windows[index].destination_id)
             shapes = tuple((windows[index].timing, windows[index].weight) for index in order)
             if shapes not in results:
                 results[shapes] = self.calendar.contest(shapes)
@@ -139,7 +144,9 @@ class _TableChecks:
                     cost = costs.get(id(window.rate))
                     if cost is None:
                         cost = costs[id(window.rate)] = known.setdefault(_costs(window.rate), len(known))
-                    meanings[id(window)] = known.setdefault((cost, window.timing, window.weight), len(known))
+                    meanings[id(window)] = known.setdefault(
+                        (cost, window.timing, window.weight, window.condition), len(known)
+                    )
             return [meanings[id(window)] for window in windows]
 
         found = []

@@ -13,9 +13,10 @@ from typing import Final, NamedTuple
 
 from ocs.config.calendar import Calendar, calendar_from
 from ocs.config.diagnostics import Problems
-from ocs.config.ground import Ground, Setting
+from ocs.config.ground import Ground
 from ocs.config.plan_compile import CompiledPlan, all_services, compile_plan, encoded
 from ocs.config.profile_compile import Profiles, compile_shared_groups
+from ocs.config.setting import Setting
 from ocs.config.tariff_checks import check_table, check_timings
 from ocs.config.tariff_file import RawTariff
 from ocs.config.versions import Sources, versions
@@ -135,7 +136,20 @@ class _Version:
         numbering = self.ground.setting.numbering
         emergency = self.sources.emergency_numbers
         digests = {name: compiled.digests for name, compiled in self.plans.items()}
-        meaning = (currency, destinations, digests, numbering, emergency, self.subjects, timings, self.shared_groups)
+        home_networks = self.ground.setting.home_networks
+        meaning: tuple[object, ...] = (
+            currency,
+            destinations,
+            digests,
+            numbering,
+            emergency,
+            self.subjects,
+            timings,
+            self.shared_groups,
+        )
+        asks = self._asks()
+        if asks:
+            meaning = (*meaning, home_networks)
         return Tariff(
             version=sha256(encoded(meaning)).hexdigest()[:VERSION_DIGITS],
             currency=currency,
@@ -149,4 +163,17 @@ class _Version:
             shared_groups=self.shared_groups,
             valid_from_ns=self.sources.valid_from_ns,
             successor=successor,
+            home_networks=home_networks,
+            asks=asks | (successor.asks if successor else frozenset()),
         )
+
+    def _asks(self) -> frozenset[str]:
+        """The facts that conditions of rates ask for."""
+        found: set[str] = set()
+        for compiled in self.plans.values():
+            for table in compiled.tables:
+                for windows in table.windows.values():
+                    for window in windows:
+                        if window.condition is not None:
+                            found.update(name for name, _ in window.condition.terms)
+        return frozenset(found)

@@ -132,7 +132,13 @@ def _windows(table: RateTable | None) -> Iterable[tuple[str, tuple[Window, ...]]
 
 
 def _by_window(windows: Iterable[Window]) -> _Windows:
-    return {(window.timing.id if window.timing else "", window.weight): window for window in windows}
+    return {(_when(window), window.weight): window for window in windows}
+
+
+def _when(window: Window) -> str:
+    """At which times, and under which circumstances, a window holds."""
+    words = (window.timing.id if window.timing else "", str(window.condition) if window.condition else "")
+    return " ".join(filter(None, words))
 
 
 def _window_rows(before: _Windows, after: _Windows, currency: str, other_currency: str) -> Iterator[_Row]:

@@ -9,6 +9,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final
 
 from ocs import units
+from ocs.charging.circumstances import RATS
+from ocs.config.diagnostics import did_you_mean, one_of
 from ocs.config.schema import Text
 from ocs.rating.units import NS_PER_S
 from ocs.units import MalformedError
@@ -226,6 +228,20 @@ MONEY = Text(units.parse_money, units.MONEY_EXPECTED)
 PRICE = Text(units.parse_price, units.PRICE_EXPECTED)
 QUANTITY = Text(units.parse_quantity, units.QUANTITY_EXPECTED, types=("string", "integer"))
 TIME = Text(units.parse_rfc3339, units.TIME_EXPECTED)
+
+
+def _rat(text: str) -> str:
+    if text in RATS.values() or (text.isascii() and text.isdigit() and int(text) < 256 and text not in RATS):
+        return text
+    hint = f"write {RATS[text]}" if text in RATS else did_you_mean(text, RATS.values())
+    raise MalformedError(f'"{text}" is no access technology', hint=hint)
+
+
+RAT = Text(_rat, f"{one_of(sorted(set(RATS.values())))}, or another number of 3GPP-RAT-Type")
+PLMN = matching(r"[0-9]{5,6}|[0-9]{1,5}\*", "a network", "MCC and MNC such as 26201, or 262*", ("string", "integer"))
+HOME_NETWORK = matching(r"[0-9]{5,6}", "a network", "MCC and MNC such as 26201", ("string", "integer"))
+APN = matching(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*(?:\.?\*)?", "an access point", "lower case, such as internet, or iot.*")
+QCI = matching(r"[1-9][0-9]{0,2}", "a QoS class", "a number such as 9", ("string", "integer"))
 NUMBER = matching(r"0|[1-9][0-9]{0,8}", "a rating group", "a number such as 100", ("string", "integer"))
 FURNISH = Text(_furnish, "a text, or 0x and hexadecimal digits")
 FILTER_RULE = Text(_filter_rule, "a rule such as permit out ip from 192.0.2.0/24 to any")

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from ocs.rating.conditions import Condition, Facts, holds
 from ocs.rating.destinations import Destination, PrefixTable
 from ocs.rating.numbers import Numbering
 from ocs.rating.prices import Rate
@@ -29,13 +30,15 @@ class Window(msgspec.Struct, frozen=True):
     """A rate, and when it holds.
 
     destination_id: what the prefix belongs to (`*any` where the plan names none).
-    timing: None = always. weight: of several that hold, the heaviest counts; then the one that began last.
+    timing: None = always. condition: None = under all circumstances. weight: of several that hold, the heaviest
+    counts; then the one that asks for more circumstances; then the one that began last.
     """
 
     destination_id: str
     rate: Rate
     timing: Timing | None = None
     weight: int = 0
+    condition: Condition | None = None
 
 
 RateTable = PrefixTable[tuple[Window, ...]]
@@ -91,6 +94,8 @@ class Tariff(msgspec.Struct, frozen=True):
     subjects: who is rated how: subject -> service -> activations by rising time. An account's plan is its subject;
         each plan is a subject of its own name, too. `*any` (of the same tenant, "tenant:*any") stands for the others.
     timings: by id, for balances that hold only at times.
+    home_networks: PLMNs ("26201") where nobody is roaming. asks: facts that conditions of rates ask for, in this
+        version or in one after it.
     valid_from_ns: when it takes effect; successor: the version after it.
     """
 
@@ -106,6 +111,8 @@ class Tariff(msgspec.Struct, frozen=True):
     shared_groups: Mapping[str, SharedGroup] = {}
     valid_from_ns: int = 0
     successor: Tariff | None = None
+    home_networks: frozenset[str] = frozenset()
+    asks: frozenset[str] = frozenset()
 
     def at(self, at_ns: int) -> Tariff:
         """The version that holds at that time."""
@@ -170,13 +177,15 @@ def find_rate(
     number: str,
     at_ns: int = 0,
     tried: list[SubjectTried] | None = None,
+    facts: Facts = (),
 ) -> Found | NotFound:
     """The rate of an event at a time. `number` is normalised digits, "" where the service has no destination.
 
+    facts: what is known of its circumstances.
     tried: for explanations, takes what was looked at: the subject, then its fallbacks.
     """
     version = tariff.at(at_ns)
-    found = _find(version, subject, service, rating_group, number, at_ns, FALLBACK_DEPTH_MAX, tried)
+    found = _find(version, subject, service, rating_group, number, at_ns, FALLBACK_DEPTH_MAX, tried, facts)
     return found if version.successor is None else _until(found, version.successor.valid_from_ns)
 
 
@@ -189,6 +198,7 @@ def _find(
     at_ns: int,
     depth: int,
     tried: list[SubjectTried] | None,
+    facts: Facts,
 ) -> Found | NotFound:
     name, activation, until_ns, missing = _activation(tariff, subject, service, at_ns)
     if activation is None:
@@ -196,13 +206,13 @@ def _find(
             tried.append(SubjectTried(subject, name, None, (), missing))
         return NotFound(missing, until_ns)
     prefixes: list[PrefixTried] | None = None if tried is None else []
-    found = _find_in_plan(tariff, activation.plan_id, service, rating_group, number, at_ns, prefixes)
+    found = _find_in_plan(tariff, activation.plan_id, service, rating_group, number, at_ns, prefixes, facts)
     if tried is not None:
         reason = found.reason if isinstance(found, NotFound) else ""
         tried.append(SubjectTried(subject, name, activation, tuple(prefixes or ()), reason))
     if isinstance(found, NotFound):
         for fallback in activation.fallbacks if depth else ():
-            other = _find(tariff, fallback, service, rating_group, number, at_ns, depth - 1, tried)
+            other = _find(tariff, fallback, service, rating_group, number, at_ns, depth - 1, tried, facts)
             either_ns = _sooner(other.until_ns, found.until_ns)
             if isinstance(other, Found):
                 found = other._replace(until_ns=either_ns)
@@ -258,6 +268,7 @@ def _find_in_plan(
     number: str,
     at_ns: int,
     prefixes: list[PrefixTried] | None,
+    facts: Facts,
 ) -> Found | NotFound:
     plan = tariff.plans.get(plan_id)
     if plan is None:
@@ -271,10 +282,10 @@ def _find_in_plan(
     until_ns: int | None = None
     reason = "no_destination"
     for prefix, windows in table.matches(number):
-        if len(windows) == 1 and windows[0].timing is None:
+        if len(windows) == 1 and windows[0].timing is None and windows[0].condition is None:
             chosen: Window | None = windows[0]
         else:
-            chosen, changes_ns = choose_window(windows, at_ns)
+            chosen, changes_ns = choose_window(windows, at_ns, facts)
             until_ns = _sooner(until_ns, changes_ns)
             reason = "no_time"
         if prefixes is not None:
@@ -284,11 +295,14 @@ def _find_in_plan(
     return NotFound(reason, until_ns)
 
 
-def choose_window(windows: Sequence[Window], at_ns: int) -> tuple[Window | None, int | None]:
-    """(the window that counts at a time, when another one does).
+def choose_window(windows: Sequence[Window], at_ns: int, facts: Facts = ()) -> tuple[Window | None, int | None]:
+    """(the window that counts at a time and under the circumstances, when another one does).
 
-    Of those that hold, the heaviest; of equal weight, the one that began last, for it is the more special one.
+    Of those that hold, the heaviest; of equal weight, the more special one: which asks for more circumstances, then
+    which began last.
     """
+    if any(window.condition is not None for window in windows):
+        windows = [window for window in windows if window.condition is None or holds(window.condition, facts)]
     chosen = _heaviest(windows, at_ns)
     rivals = [window for window in windows if chosen is None or window is chosen or window.weight >= chosen.weight]
     for instant_ns in _all_turns(rivals, at_ns):
@@ -299,7 +313,7 @@ def choose_window(windows: Sequence[Window], at_ns: int) -> tuple[Window | None,
 
 def _heaviest(windows: Sequence[Window], at_ns: int) -> Window | None:
     best: Window | None = None
-    best_order = (0, _NEVER_BEGAN)
+    best_order = (0, 0, _NEVER_BEGAN)
     for window in windows:
         began = _NEVER_BEGAN
         if window.timing is not None and not window.timing.always:
@@ -307,7 +321,7 @@ def _heaviest(windows: Sequence[Window], at_ns: int) -> Window | None:
             if start is None:
                 continue
             began = start
-        order = (window.weight, began)
+        order = (window.weight, 0 if window.condition is None else len(window.condition.terms), began)
         if best is None or order > best_order:
             best, best_order = window, order
     return best
