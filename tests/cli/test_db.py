@@ -139,6 +139,16 @@ def test_a_clock_that_is_off_is_a_problem(ocs, folder, durable, monkeypatch):
         assert "clock: the clock here is -100.0 s from the database's" in ocs("db", "check").out
 
 
+def test_a_database_that_takes_no_writes_is_looked_at_all_the_same(ocs, folder, postgres_url):
+    use(folder, postgres_url)
+    name = postgres_url.rpartition("/")[2]
+    execute(postgres_url, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    assert {problem["name"] for problem in ocs("db", "check", "--json").json["problems"]} >= {"fsync", "partitions"}
+    told = ocs("db", "partitions")
+    assert told.code == 2
+    assert "in a read-only transaction" in told.err
+
+
 def test_a_newer_database_is_refused(ocs, folder, postgres_url):
     use(folder, postgres_url)
     execute(postgres_url, "UPDATE schema_version SET version_num = '9999'")

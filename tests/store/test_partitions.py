@@ -423,6 +423,40 @@ async def test_what_comes_to_a_month_while_it_is_added_up_is_not_lost(postgres_u
     assert await ledger(connection) == before
 
 
+async def test_a_session_that_came_back_meanwhile_keeps_its_month(postgres_url, connection, monkeypatch):
+    old = month_after(this_month(), -4)
+    await write(connection, [entry()], [old])
+    carry_rest = postgres_retention._carry_rest
+
+    async def late(*arguments):
+        await connection.execute("INSERT INTO session VALUES ('a', 's', true, 'data', $1, 1, '')", old)
+        return await carry_rest(*arguments)
+
+    monkeypatch.setattr(postgres_retention, "_carry_rest", late)
+    report = await maintain(postgres_url, Care(keep_months=1))
+    assert report.left == (f"{old} is kept: 1 sessions that began in it are open or not forgotten",)
+    assert (await ledger(connection))["a"] == (fold([entry()]), 0)
+
+
+async def test_nobody_writes_between_the_count_and_the_end(postgres_url, connection, monkeypatch):
+    old = month_after(this_month(), -4)
+    await write(connection, [entry()], [old])
+    drop, refused = postgres_retention._drop, []
+
+    async def dropped(*arguments):
+        await connection.execute("SET lock_timeout = 20")
+        try:
+            await write(connection, [entry(version=2)], [old])
+        except asyncpg.LockNotAvailableError as error:
+            refused.append(error)
+        await drop(*arguments)
+
+    monkeypatch.setattr(postgres_retention, "_drop", dropped)
+    assert (await maintain(postgres_url, Care(keep_months=1))).dropped == (old,)
+    assert len(refused) == 1
+    assert (await ledger(connection))["a"] == (fold([entry()]), 0)
+
+
 async def test_what_came_to_a_month_after_it_was_dropped_is_carried_too(postgres_url, connection):
     old = month_after(this_month(), -4)
     for version in (1, 2):

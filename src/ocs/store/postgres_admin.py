@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import asyncpg
@@ -29,7 +30,7 @@ async def connected(url: str) -> AsyncIterator[Connection]:
     """A connection to the database; StoreDown where there is none, WrongStore where the work is not allowed."""
     try:
         connection = await connect(url)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         raise _explained(error, url) from error
     try:
         yield connection
@@ -41,11 +42,14 @@ async def connected(url: str) -> AsyncIterator[Connection]:
 
 
 async def connect(url: str) -> Connection:
-    """A connection with the errors of asyncpg."""
-    connection: Connection = await asyncpg.connect(
-        url, timeout=CONNECT_TIMEOUT_S, server_settings={"application_name": "ocs db"}
-    )
-    return connection
+    """A connection to the host that takes writes, or to any where none does; with the errors of asyncpg."""
+    make = partial(asyncpg.connect, url, timeout=CONNECT_TIMEOUT_S, server_settings={"application_name": "ocs db"})
+    if "target_session_attrs" in url:
+        return await make()
+    try:
+        return await make(target_session_attrs="read-write")
+    except asyncpg.TargetServerAttributeNotMatched:
+        return await make()
 
 
 def _explained(error: Exception, url: str) -> StoreDown | WrongStore:
