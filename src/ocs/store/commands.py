@@ -70,6 +70,7 @@ class Command(ABC):
         "place",
         "session_key",
         "ticket",
+        "torn",
     )
 
     def __init__(self, session_key: str | None, decide: Decide) -> None:
@@ -83,6 +84,7 @@ class Command(ABC):
         self.over = False
         self.deadline_s = 0.0
         self.conflicts = 0
+        self.torn = 0
         self.absent_tick = NEVER
 
     def decide_with(self, account: Account | None, session: Session | None, others: Sequence[Account]) -> Outcome:

@@ -41,6 +41,8 @@ from ocs.store.pins import Pins
 _log = structlog.get_logger()
 
 STORE_DOWN: Final = "store_down"
+TORN_READS_MAX: Final = 8
+"""So often a decision that fails is made again on what is read anew, where other nodes write, too."""
 
 
 class Ends(Protocol):
@@ -218,6 +220,10 @@ class Lanes:
             outcome = command.complete(outcome)
             _check(outcome, lanes, command.session_key)
         except Exception as error:  # noqa: BLE001
+            if self._perhaps_torn(command):
+                for each in lanes:
+                    each.doubt()
+                return True
             _log.exception("decide_failed", account_id=lane.account_id, session_id=command.session_key)
             lane.queue.popleft()
             lane.doubt()
@@ -229,6 +235,14 @@ class Lanes:
         command.place, command.lanes, command.outcome = self._places, lanes, outcome
         self._submit(lane, command)
         return True
+
+    def _perhaps_torn(self, command: Command) -> bool:
+        """Whether a decision may have failed because another node wrote between the reading of accounts and session.
+
+        What it then found (a hold that the account does not have) is no fault of anybody: all is read again.
+        """
+        command.torn += 1
+        return self._store.shared and command.torn <= TORN_READS_MAX
 
     def _ready(self, lane: Lane, others: Sequence[Lane]) -> bool:
         """Whether the other lanes may be decided on; where one may not, `lane` waits for it."""
