@@ -59,6 +59,7 @@ class Server:
         self.reasons: list[str] = []
         self.reloaded = Reloaded(done=True, tariff_version="t2")
         self.peer_views: Sequence[PeerView] = ()
+        self.steered: list[tuple[str, bool]] = []
         self.keys = 0
 
     def now_ns(self) -> int:
@@ -66,6 +67,10 @@ class Server:
 
     def peers(self) -> Sequence[PeerView]:
         return self.peer_views
+
+    def steer_peer(self, host: str, *, connect: bool) -> bool:
+        self.steered.append((host, connect))
+        return host == "dra.example.com"
 
     async def reload(self) -> Reloaded:
         return self.reloaded

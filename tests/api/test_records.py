@@ -87,8 +87,26 @@ async def test_peers_are_listed(server):
             "state": "open",
             "connections": 1,
             "addresses": ["127.0.0.1:40000"],
+            "directions": [],
+            "transports": [],
+            "reconnect_at": None,
+            "trouble": "",
         }
     ]
+
+
+async def test_peers_are_connected_and_disconnected(server):
+    async with server.client() as client:
+        done = [await client.post(f"/v1/peers/dra.example.com/{what}") for what in ("connect", "disconnect")]
+        unknown = await client.post("/v1/peers/x.example.com/connect", json={})
+        wrong = await client.post("/v1/peers/dra.example.com/connect", json={"now": True})
+    assert [answer.json() for answer in done] == [{"host": "dra.example.com"}] * 2
+    assert (unknown.status_code, unknown.json()["detail"]) == (
+        404,
+        "no peer x.example.com is to connect to in server.yaml",
+    )
+    assert wrong.status_code == 422
+    assert server.steered == [("dra.example.com", True), ("dra.example.com", False), ("x.example.com", True)]
 
 
 async def test_a_reload_says_what_became_of_it(server):

@@ -2,6 +2,7 @@
 
 import socket
 import sqlite3
+import time
 
 import pytest
 import typer
@@ -244,7 +245,26 @@ def test_peers_are_those_of_the_server(ocs, child):
         told = ocs("peers", "--url", child.url).out
     (peer,) = [peer for peer in listed if peer["host"] == "pgw7.example.net"]
     assert (peer["realm"], peer["state"], peer["connections"]) == ("example.net", "open", 1)
-    assert "pgw7.example.net" in told
+    assert (peer["directions"], peer["transports"], peer["reconnect_at"]) == (["in"], ["tcp"], None)
+    assert f"tcp from {peer['addresses'][0]}" in told
+
+
+def test_a_peer_to_connect_to_is_shown_and_steered(ocs, folder, store):
+    rule = "peers:\n  - {host: dra.example.com, connect: {host: 127.0.0.1, port: 1}}\n"
+    edit(folder / "config" / "server.yaml", ("peers:\n", rule))
+    with Child(folder):
+        deadline = time.monotonic() + 20
+        while not (told := ocs("peers", *store, "--json").json[0])["trouble"]:
+            assert time.monotonic() < deadline
+        assert (told["host"], told["state"]) == ("dra.example.com", "closed")
+        assert told["reconnect_at"] is not None
+        assert "dra.example.com: 127.0.0.1: " in ocs("peers", *store).out
+        assert ocs("peers", "disconnect", "dra.example.com", *store).out == "dra.example.com: disconnecting\n"
+        assert ocs("peers", *store, "--json").json[0]["reconnect_at"] is None
+        assert ocs("peers", "connect", "dra.example.com", *store).code == 0
+        unknown = ocs("peers", "connect", "x.example.com", *store)
+        assert (unknown.code, "no peer x.example.com" in unknown.err) == (1, True)
+        assert ocs("peers", "connect", *store).code == 2
 
 
 def test_the_store_is_used_where_no_server_runs(ocs, store):

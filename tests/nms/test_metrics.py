@@ -201,3 +201,10 @@ def test_a_new_tariff_replaces_the_old_one(metrics):
 def test_the_node_can_tell_all_that_it_tells(metrics):
     told = [name for name in vars(Observer) if not name.startswith("_")]
     assert [name for name in told if not callable(getattr(metrics.diameter, name, None))] == []
+
+
+def test_how_long_our_certificate_is_valid(metrics, monkeypatch):
+    assert metrics.registry.get_sample_value("ocs_tls_certificate_expires_in_seconds") == float("inf")
+    metrics.diameter.certificate(1_000)
+    monkeypatch.setattr("ocs.nms.diameter_metrics.time.time", lambda: 900.0)
+    assert metrics.registry.get_sample_value("ocs_tls_certificate_expires_in_seconds") == 100

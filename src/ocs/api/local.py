@@ -35,6 +35,9 @@ class LocalServer:
     def peers(self) -> Sequence[PeerView]:
         raise Problem(503, "no server runs, so there are no peers")
 
+    def steer_peer(self, host: str, *, connect: bool) -> bool:  # noqa: ARG002 - the port says more
+        raise Problem(503, "no server runs, so there are no peers")
+
     async def reload(self) -> Reloaded:
         raise Problem(503, "no server runs, so there is nothing to reload")
 

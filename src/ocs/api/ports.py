@@ -27,13 +27,22 @@ class Commands(Protocol):
 
 
 class PeerView(msgspec.Struct, frozen=True):
-    """A Diameter peer as an operator sees it. addresses: of its connections, "host:port"."""
+    """A Diameter peer as an operator sees it.
+
+    addresses: of its connections, "host:port"; directions ("in": it connected, "out": we did) and transports ("tcp",
+    "tls", "sctp") of the same. reconnect_at: when we connect to it again, None: that is not planned. trouble: why we
+    have no connection to it.
+    """
 
     host: str
     realm: str
     state: str
     connections: int
     addresses: tuple[str, ...]
+    directions: tuple[str, ...] = ()
+    transports: tuple[str, ...] = ()
+    reconnect_at: str | None = None
+    trouble: str = ""
 
 
 class Reloaded(msgspec.Struct, frozen=True):
@@ -77,7 +86,11 @@ class Server(Protocol):
         ...
 
     def peers(self) -> Sequence[PeerView]:
-        """Peers that are connected, or were since the start."""
+        """Peers that are connected, or were since the start, or are to be connected to."""
+        ...
+
+    def steer_peer(self, host: str, *, connect: bool) -> bool:
+        """Connect now to a peer of the configuration, or say goodbye to one and stay away; False: there is none."""
         ...
 
     async def reload(self) -> Reloaded:

@@ -30,6 +30,8 @@ class Records:
             Route("/cdrs", self.cdrs, methods=["GET"]),
             Route("/sessions", self.sessions, methods=["GET"]),
             Route("/peers", self.peers, methods=["GET"]),
+            Route("/peers/{host}/connect", self.connect, methods=["POST"]),
+            Route("/peers/{host}/disconnect", self.disconnect, methods=["POST"]),
             Route("/reload", self.reload, methods=["POST"]),
         ]
 
@@ -55,6 +57,23 @@ class Records:
         """Diameter peers, all on one page."""
         query(request, ())
         return json_response({"items": self._server.peers(), "next": None})
+
+    async def connect(self, request: Request) -> Response:
+        """Connect to a peer now, whatever stood against it."""
+        return await self._steer(request, connect=True)
+
+    async def disconnect(self, request: Request) -> Response:
+        """Say goodbye to a peer (DPR), and do not connect to it again."""
+        return await self._steer(request, connect=False)
+
+    async def _steer(self, request: Request, *, connect: bool) -> Response:
+        query(request, ())
+        await body(request, Nothing, empty=Nothing())
+        host = request.path_params["host"]
+        if not self._server.steer_peer(host, connect=connect):
+            where = "to connect to in server.yaml" if connect else "known"
+            raise Problem(404, f"no peer {host} is {where}")
+        return json_response({"host": host})
 
     async def reload(self, request: Request) -> Response:
         """Read the configuration again; 422 with every problem where it cannot be taken over. The body may be empty."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
@@ -77,15 +79,48 @@ def _group_text(group: dict[str, Any]) -> str:
     return f"{name}: {used} used, {granted} granted"
 
 
-def peers(json: Json = False, url: Url = None, config: Config = None) -> None:
-    """List Diameter peers."""
+class PeerAction(StrEnum):
+    """What can be done to a peer."""
+
+    CONNECT = "connect"
+    DISCONNECT = "disconnect"
+
+
+def peers(
+    action: Annotated[
+        PeerAction | None, typer.Argument(help="connect: to a peer of the configuration, now; disconnect: say goodbye.")
+    ] = None,
+    host: Annotated[str | None, typer.Argument(help="Origin-Host of the peer.")] = None,
+    json: Json = False,
+    url: Url = None,
+    config: Config = None,
+) -> None:
+    """List Diameter peers, or connect to one, or disconnect it."""
+    if action is not None and host is None:
+        raise typer.BadParameter("which peer? Give its Origin-Host")
     with reach(url, config) as api:
+        if action is not None:
+            api.post(f"/v1/peers/{quote(host or '', safe='')}/{action.value}", {})
+            print(f"{host}: {'connecting' if action is PeerAction.CONNECT else 'disconnecting'}")
+            return
         rows = api.get("/v1/peers")["items"]
     if json:
         print_json(rows)
         return
-    table = [(row["host"], row["realm"], row["state"], row["connections"], ", ".join(row["addresses"])) for row in rows]
-    print_table(("peer", "realm", "state", ">connections", "from"), table, "no peers")
+    table = [
+        (row["host"], row["realm"], row["state"], row["connections"], _links_text(row), row["reconnect_at"] or "")
+        for row in rows
+    ]
+    print_table(("peer", "realm", "state", ">connections", "by", "next attempt"), table, "no peers")
+    for row in rows:
+        if row["trouble"]:
+            print(f"{row['host']}: {row['trouble']}")
+
+
+def _links_text(peer: dict[str, Any]) -> str:
+    links = zip(peer["transports"], peer["directions"], peer["addresses"], strict=True)
+    words = {"in": "from", "out": "to"}
+    return ", ".join(f"{transport} {words[direction]} {address}" for transport, direction, address in links)
 
 
 def reload(json: Json = False, url: Url = None, config: Config = None) -> None:

@@ -268,6 +268,7 @@ class Node:
         if peer is None:
             self._make_room()
             peer = self.known[dialer.host] = Peer(dialer.rule.host, "")
+            self.observer.peer_state(peer.key, peer.state)
         peer.dialer = dialer
         return peer
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from enum import Enum
 from typing import Final
@@ -21,8 +22,10 @@ class DiameterMetrics:
     """Peers, connections, messages, and what requests were answered with."""
 
     def __init__(self, make: Maker) -> None:
-        self._make = make
-        self._certificate: Gauge | None = None
+        self._certificate = make.gauge(
+            "tls_certificate_expires_in_seconds", "Until our own TLS certificate is no longer valid; +Inf without one."
+        )
+        self._certificate.set(math.inf)
         self._peers = _Peers(make)
         self._requests = _Requests(make)
         self._inflight = make.gauge("diameter_inflight_requests", "Requests taken and not answered yet.")
@@ -102,10 +105,6 @@ class DiameterMetrics:
 
     def certificate(self, expires_at_s: int) -> None:
         """Our certificate was read; it is shown how long it is still valid."""
-        if self._certificate is None:
-            self._certificate = self._make.gauge(
-                "tls_certificate_expires_in_seconds", "Until our own TLS certificate is no longer valid."
-            )
         self._certificate.set_function(lambda: expires_at_s - time.time())
 
     # Applications
