@@ -19,6 +19,7 @@ from ocs.api.views import time_or_null
 from ocs.config.settings import Settings
 from ocs.daemon.binding import CannotListen, bind_tcp, explain
 from ocs.daemon.commands import DispatchedCommands
+from ocs.daemon.duties import Duties, Duty, Repeated
 from ocs.daemon.first_start import open_accounts
 from ocs.daemon.reloading import reload_folder
 from ocs.daemon.timers import Timers
@@ -32,10 +33,13 @@ from ocs.store.choose import store_of
 from ocs.store.dispatcher import Dispatcher
 from ocs.store.interface import StoreDown
 from ocs.store.leading import Leading
+from ocs.store.ledger_watch import LedgerWatch
 from ocs.store.spool import Spool
 from ocs.store.supervisor import Supervisor
+from ocs.store.url import kind_of
 
 STORE_PROBE_TIMEOUT_S: Final = 1
+PARTITIONS_PERIOD_S: Final = 3_600
 
 _log = structlog.get_logger("ocs")
 
@@ -66,6 +70,7 @@ class OcsServer:
             spool=self.spool,
             charge_spooled=timers.charge_spooled,
         )
+        self.duties = Duties(Leading(self.store, "duties", holder), self._duties())
         self.watch = Watch(self.store, metrics)
         self.node: Node | None = None
         self.http: HttpListener | None = None
@@ -98,6 +103,7 @@ class OcsServer:
         except OSError as error:
             raise _cannot_listen(error, settings) from error
         self.supervisor.start()
+        self.duties.start()
         self.watch.start()
         self.http = HttpListener(make_app(self), bound)
         await self.http.start()
@@ -109,6 +115,7 @@ class OcsServer:
         if self.node is not None:
             await self.node.drain()
         await self.supervisor.stop()
+        await self.duties.stop()
         await self.dispatcher.stop()
         await self.close()
 
@@ -120,6 +127,21 @@ class OcsServer:
         if self.spool is not None:
             await self.spool.close()
         await self.store.close()
+
+    def _duties(self) -> list[Duty]:
+        """What one node does for all."""
+        duties: list[Duty] = [LedgerWatch(self.store, time.time_ns, self.metrics)]
+        if kind_of(self.settings.store_url) == "postgresql":
+            duties.append(Repeated("partitions_tended", self._tend_partitions, PARTITIONS_PERIOD_S))
+        return duties
+
+    async def _tend_partitions(self) -> object:
+        from ocs.store.postgres_partitions import Care, PartitionReport, maintain  # noqa: PLC0415 - only where there is a PostgreSQL
+
+        settings = self.settings
+        care = Care(settings.store_partitions_ahead_months, settings.store_keep_months)
+        report = await maintain(settings.store_url, care)
+        return report if report is not None and report != PartitionReport() else None
 
     # What the API asks
 
