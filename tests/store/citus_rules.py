@@ -8,7 +8,7 @@ from ocs.store.postgres_schema import BY_ACCOUNT, BY_OWN_KEY
 KEYS = {table.name: "account_id" for table in BY_ACCOUNT} | {table.name: key for table, key in BY_OWN_KEY.items()}
 """Distributed tables, and the column that each is distributed by."""
 
-IMMUTABLE = {"UNNEST", "CAST", "AND", "OR"}
+IMMUTABLE = {"UNNEST", "CAST", "AND", "OR", "CASE", "IF"}
 """What sqlglot calls a function and PostgreSQL an immutable one, or none."""
 
 

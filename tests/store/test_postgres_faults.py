@@ -249,8 +249,8 @@ async def test_a_server_that_is_killed_or_stalls_loses_nothing(durable):
             await store.open()
             await store.commit([outcome("a")])
             version = 1
-            for turn in range(4):
-                commits = asyncio.create_task(commit_many(store, version, 60))
+            for turn in range(3):
+                commits = asyncio.create_task(commit_many(store, version, 30))
                 while (await store.load("a", None)).account.version < version + 5:  # noqa: ASYNC110
                     await asyncio.sleep(0)
                 if turn % 2:

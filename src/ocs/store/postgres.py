@@ -210,7 +210,7 @@ class PostgresStore:
     # Supervision and reading for people.
 
     async def due(self, now_ns: int, limit: int) -> list[DueSession]:
-        return [DueSession(*row) for row in await self._rows(sql.DUE.sql, now_ns, limit)]
+        return await self._list(lambda connection: ledger.due(connection, now_ns, limit))
 
     async def accounts(self, after: str, limit: int) -> list[Account]:
         return [account_of(state) for (state,) in await self._rows(sql.ACCOUNTS.sql, after, limit)]

@@ -1,4 +1,4 @@
-"""The audit and the outbox in PostgreSQL: work for a connection."""
+"""The audit, the outbox and what is due in PostgreSQL: work for a connection."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 from ocs.balances.journal import Entry, Folded, fold
 from ocs.charging.session import Session
-from ocs.store.interface import Audit, DueEffect
+from ocs.store.interface import Audit, DueEffect, DueSession
 from ocs.store.postgres_connection import Connection
 from ocs.store.postgres_statements import (
     AUDIT_ACCOUNTS,
@@ -18,11 +18,15 @@ from ocs.store.postgres_statements import (
     AUDIT_JOURNAL,
     AUDIT_SESSIONS,
     CLAIM_EFFECTS,
+    DUE,
     DUE_EFFECTS,
+    PUT_OFF,
 )
 from ocs.store.rows import account_of, effect_of, entry_of, session_of
 
 _PREFETCH: Final = 1_000
+_DUE_ROWS: Final = 512
+_DUE_ROUNDS: Final = 64
 _folded_of = msgspec.msgpack.Decoder(Folded).decode
 
 
@@ -56,6 +60,26 @@ async def audit(connection: Connection, account_ids: Sequence[str]) -> list[Audi
         )
         for account_id, state in sorted(accounts)
     ]
+
+
+async def due(connection: Connection, now_ns: int, limit: int) -> list[DueSession]:
+    """`Store.due`.
+
+    The column of an open session says when it is due at the earliest, its state says when it is. Where the column's
+    time has come before the state's, the column is put off, unless the session was written meanwhile.
+    """
+    for _ in range(_DUE_ROUNDS):
+        rows = await connection.fetch(DUE.sql, now_ns, max(limit, _DUE_ROWS))
+        times = [session_of(row[3]).due_at_ns for row in rows]
+        early = sorted(
+            (account_id, session_id, due_at_ns, state)
+            for (account_id, session_id, column_ns, state), due_at_ns in zip(rows, times, strict=True)
+            if column_ns < due_at_ns
+        )
+        if not early:
+            return [DueSession(account_id, session_id) for account_id, session_id, _, _ in rows[:limit]]
+        await connection.execute(PUT_OFF.sql, *([row[n] for row in early] for n in range(4)))
+    return []  # there is more to put off than one call does: the next one goes on
 
 
 async def claim_effects(

@@ -69,7 +69,7 @@ session = Table(
     Column("open", Boolean, nullable=False),
     Column("service", _text, nullable=False),
     Column("month", Integer, nullable=False),  # of its opening: its journal and CDRs are there
-    Column("due_at_ns", BigInteger, nullable=False),
+    Column("due_at_ns", BigInteger, nullable=False),  # of an open session: not before that, its state says when
     Column("state", LargeBinary, nullable=False),  # MessagePack of charging.Session
     postgresql_with={"fillfactor": 70},
 )
