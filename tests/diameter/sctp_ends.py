@@ -18,7 +18,7 @@ class SctpClient(Client):
             client.connection_made(_Transport(link))
             return _Handler(client.data_received, lambda: client.connection_lost(None))
 
-        await sctp.connect([host], port, accept)
+        await sctp.connect([host], port, accept, sources=[host])
         return client
 
 
@@ -37,7 +37,7 @@ class SctpRaw:
             raw.writer = _Transport(link)
             return _Handler(raw._received.put_nowait, lambda: raw._received.put_nowait(None))
 
-        await sctp.connect([host], port, accept)
+        await sctp.connect([host], port, accept, sources=[host])
         return raw
 
     def send(self, data):

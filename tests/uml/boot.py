@@ -1,5 +1,7 @@
 """Runs pytest inside User-mode Linux, whose kernel has SCTP: `python -m tests.uml.boot [arguments of pytest]`.
 
+Arguments that name no file are options for the whole of TESTS.
+
 The guest sees the host's files, read-only, and one folder of its own. It is judged by the status that it leaves there:
 none means that it failed, whatever the emulator says of itself. Root is not needed. The exit status is pytest's.
 """
@@ -72,7 +74,8 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="ocs-uml-") as folder:
         job = Path(folder)
         argv = [str(ROOT / ".venv/bin/python"), "-m", "pytest", "-p", "no:cacheprovider", f"--junitxml={job}/junit.xml"]
-        status = boot(job, [*argv, *(arguments or TESTS)], kernel, versions[-1].parent)
+        named = any((ROOT / each.partition("::")[0]).exists() for each in arguments)
+        status = boot(job, [*argv, *arguments, *(() if named else TESTS)], kernel, versions[-1].parent)
         output = job / "output"
         if output.exists():
             print(output.read_text("utf-8", "replace"))

@@ -19,17 +19,18 @@ def endpoint(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def greeting(settings: Settings, diameter: Sequence[tuple[str, int]], http: tuple[str, int], opened: int) -> str:
+def greeting(settings: Settings, diameter: Sequence[tuple[str, str, int]], http: tuple[str, int], opened: int) -> str:
     """Lines for a person, the last one beginning with "ready"."""
     store = shown(settings.store_url)
     lines = [
         f"ocs {__version__} is {settings.identity}, tariff {settings.tariff.version}, store {store}",
-        *(f"Diameter on {endpoint(*address)} (tcp)" for address in diameter),
+        *(f"Diameter on {endpoint(host, port)} ({transport})" for transport, host, port in diameter),
         f"HTTP on http://{endpoint(*http)}",
     ]
     if opened:
         lines.append(f"first start: {opened} accounts opened from subscribers.yaml")
-    to_try = line_to_try(settings, diameter, http)
+    # `ocs simulate` speaks plain TCP.
+    to_try = line_to_try(settings, [(host, port) for transport, host, port in diameter if transport == "tcp"], http)
     if to_try:
         lines.append(f"try: {to_try}")
     return "\n".join([*lines, "ready"])

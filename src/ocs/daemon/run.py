@@ -74,7 +74,7 @@ async def _serve(folder: Path, settings: Settings) -> int:
     gc.collect()
     gc.freeze()
     assert server.node is not None, "it was started"
-    _say(greeting(settings, server.node.listening, server.http_address, server.opened), sys.stdout)
+    _say(greeting(settings, server.node.bound, server.http_address, server.opened), sys.stdout)
     _log.info("ready", diameter=server.node.listening, http=server.http_address, tariff=settings.tariff.version)
     notify("READY=1")
     await signals.stopped.wait()

@@ -102,7 +102,7 @@ class Node:
         self.peer_restarted: Callable[[str], None] = _ignore
         self._contexts: tls.Contexts | None = None
         self._held: set[Connection] = set()
-        self._servers: list[Server] = []
+        self._servers: list[tuple[str, Server]] = []
         self._deadline: Timer | None = None
         self._waiting: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
         self._hop_by_hop_id = random.getrandbits(32)
@@ -119,7 +119,7 @@ class Node:
             self._take_certificates(self.settings.tls)
         for listener in self.settings.listeners:
             where = f"{'+'.join(listener.hosts)}:{listener.port}"
-            transport = listener.transport.value
+            transport = "tls" if listener.tls else listener.transport.value
             try:
                 server = await self._listen(listener)
             except OSError as error:
@@ -131,15 +131,20 @@ class Node:
                 reason = f"Diameter cannot listen on {where}/{transport}: {error.strerror}"
                 raise OSError(error.errno, reason) from error
             self.observer.listener(transport, where, up=True)
-            self._servers.append(server)
-        for host, port in self.listening:
-            self.log.info("listening", host=host, port=port)
+            self._servers.append((transport, server))
+        for transport, host, port in self.bound:
+            self.log.info("listening", transport=transport, host=host, port=port)
         self.dialers.follow(self.settings.peers)
 
     @property
     def listening(self) -> list[tuple[str, int]]:
         """(address, port) of each listening socket, as bound."""
-        return [name for server in self._servers for name in tcp.bound_to(server)]
+        return [(host, port) for _, host, port in self.bound]
+
+    @property
+    def bound(self) -> list[tuple[str, str, int]]:
+        """(transport, address, port) of each listening socket; of several addresses of an SCTP socket the first."""
+        return [(transport, *name) for transport, server in self._servers for name in tcp.bound_to(server)]
 
     def reload(self, settings: Settings) -> tuple[str, ...]:
         """Treat peers by new rules and realms from now on; one that no rule admits any more is disconnected.
@@ -403,7 +408,7 @@ class Node:
                 connection.hold(held=False)
 
     def _close_servers(self) -> None:
-        for server in self._servers:
+        for _, server in self._servers:
             server.close()
         self._servers.clear()
 

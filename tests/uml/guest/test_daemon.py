@@ -70,6 +70,7 @@ def test_a_session_is_charged_over_sctp(ocs):
         assert (after["value"], after["held"]) == (before[data]["value"] - 309_400, 0)
         (peer,) = json.loads(fetch("/v1/peers"))["items"]
         assert (peer["host"], peer["state"]) == ("pgw.example.net", "open")
+        assert "Diameter on 127.0.0.1:3868 (sctp)" in ocs.text()
         metrics = fetch("/metrics").decode()
         assert 'ocs_diameter_listener_up{address="127.0.0.1:3868",transport="sctp"} 1.0' in metrics
         ocs.process.terminate()

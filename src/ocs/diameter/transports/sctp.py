@@ -351,7 +351,7 @@ async def connect(hosts: Sequence[str], port: int, accept: Accept, sources: Sequ
     except TimeoutError:
         raise OSError(f"{', '.join(hosts)}: no answer in {CONNECT_TIMEOUT_S} s") from None
     except OSError as error:
-        raise OSError(f"{', '.join(hosts)}: {error.strerror or error}") from error
+        raise type(error)(f"{', '.join(hosts)}: {error.strerror or error}") from error
     if not _begin(connecting, accept):
         raise OSError(f"{', '.join(hosts)}: the association ended at once")
 
