@@ -219,6 +219,14 @@ async def test_the_first_account_of_a_session_is_where_it_is_found(store):
     assert await store.find_session("unknown") is None
 
 
+async def test_of_two_accounts_that_have_a_session_in_one_batch_the_first_keeps_the_name(store):
+    await store.commit([outcome("b"), outcome("a")])
+    batch = [outcome("b", 2, session=session(account_id="b")), outcome("a", 2, session=session())]
+    assert await store.commit(batch) == [DONE, DONE]
+    assert await store.find_session("s") == "b"
+    assert (await store.load("a", "s")).session == session()
+
+
 async def test_answer_pages_come_in_their_order(store):
     first = page(0, Answered(1, 0, b"i0"), Answered(2, 1, b"u1"))
     second = page(1, Answered(2, 2, b"u2"))

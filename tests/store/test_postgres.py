@@ -9,10 +9,12 @@ import pytest
 from ocs.balances.journal import differences
 from ocs.charging.outcome import Effect, Outcome
 from ocs.store import postgres_statements as sql
+from ocs.store.batch import select
 from ocs.store.interface import Applied, DueSession, Loaded, StoreDown, WrongStore
 from ocs.store.memory import MemoryStore
 from ocs.store.postgres import PostgresStore
 from ocs.store.postgres_connection import connect
+from ocs.store.postgres_rows import rows_of
 from tests.postgres.database import database, execute
 from tests.store.making import cdr, outcome, session, write
 from tests.store.test_agreement import ACCOUNTS, apply, random_outcome, rows
@@ -110,6 +112,20 @@ async def test_batches_in_opposite_orders_do_not_stop_each_other(nodes):
     assert await deadlocks(nodes[0]) == 0
 
 
+def test_rows_are_written_in_the_order_of_their_accounts():
+    names = ["c", "a", "d", "b"]
+    outcomes = [
+        *(outcome(name, 5, session=session("s" + name, name)) for name in names),
+        *(outcome("new " + name, session=session("t", "new " + name)) for name in names),
+    ]
+    batch = select(outcomes, dict.fromkeys(names, 4))
+    arrays = {statement.name: arrays for statement, arrays in rows_of(outcomes, batch).writes}
+    assert arrays["move_accounts"][0] == sorted(names)
+    assert arrays["make_accounts"][0] == [f"new {name}" for name in sorted(names)]
+    assert arrays["write_sessions"][0] == sorted(arrays["write_sessions"][0])
+    assert arrays["make_identities"][0] == sorted(arrays["make_identities"][0])
+
+
 async def deadlocks(store):
     statement = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
     return await store._writer.run(lambda connection: connection.fetchval(statement), 10)
@@ -181,6 +197,22 @@ async def test_a_reader_of_cdrs_never_passes_by_one_that_is_still_on_its_way(pos
     found = await reading
     assert [(one.id, one.cdr.session_id) for one in found] == [(low, "low"), (low + 1, "high")]
     await slow.close()
+
+
+async def test_who_writes_cdrs_waits_for_a_reader_that_looks_how_far_they_are(postgres_url, nodes):
+    writer, other = nodes
+    await writer.commit([outcome("a"), outcome("b")])
+    looking = await connect(postgres_url, 10)
+    transaction = looking.transaction()
+    await transaction.start()
+    await looking.fetch(sql.CDR_HORIZON.sql)
+    writing = asyncio.create_task(writer.commit([outcome("a", 2, cdrs=(cdr(),))]))
+    await waits_for_lock(other, "advisory")
+    assert await other.commit([outcome("b", 2)]) == [DONE]  # without CDRs there is nothing to wait for
+    assert not writing.done()
+    await transaction.commit()
+    assert await writing == [DONE]
+    await looking.close()
 
 
 async def test_who_follows_the_cdrs_of_two_nodes_sees_each_once_in_order(nodes):
