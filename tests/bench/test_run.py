@@ -10,7 +10,7 @@ import pytest
 from ocs.bench import stores
 from ocs.bench.compiling import compiled_client
 from ocs.bench.load import CannotRun, Load
-from ocs.bench.run import Bench, Options
+from ocs.bench.run import Bench, Options, _soak
 from ocs.bench.stores import made_store
 
 SMALL = {"seconds": 1, "accounts": 60, "sessions": 40, "connections": 2, "window": 4}
@@ -91,3 +91,11 @@ def test_an_account_that_many_share_takes_all_their_sessions(tmp_path):
     figures = Bench(options).run()
     assert figures["problems"] == []
     assert figures["maximum"]["answered"] > 0
+
+
+def test_a_soak_says_what_has_grown():
+    samples = [{"rss_octets": 100 + at, "in_flight": 3, "behind": 0} for at in range(80)]
+    found = _soak(samples)
+    assert len(found["samples"]) == 80
+    assert (found["rss_octets_growth"], found["in_flight_growth"], found["behind_growth"]) == (40, 0, 0)
+    assert _soak(samples[:3]) == {"samples": samples[:3]}

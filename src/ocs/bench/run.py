@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from statistics import median
 from typing import Any, Final
 
 import msgspec
@@ -36,7 +37,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     groups of sessions, in turn. updates: UPDATEs of a session. cold: each session is of an account that was not in
     use before. nodes: servers on one store. loop: "uvloop" or "asyncio". folder: where temporary folders are made.
     verify: prove the ledger afterwards. soak_minutes: go on at the fixed rate for that long. client: "auto", "c",
-    "python".
+    "python". profile: a file for where the time of the (first) server goes, which is several times slower then.
     """
 
     store: str = "sqlite"
@@ -56,6 +57,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     verify: bool = False
     soak_minutes: float = 0
     client: str = "auto"
+    profile: Path | None = None
 
     def check(self) -> None:
         """CannotRun where that makes no run."""
@@ -192,7 +194,7 @@ class Bench:
         if self._why_not_c:
             figures["client_note"] = f"not the compiled client: {self._why_not_c}"
         if options.soak_minutes:
-            figures["soak"] = samples
+            figures["soak"] = _soak(samples)
         if options.verify or options.soak_minutes:
             self._verify(keeper, figures)
         return figures
@@ -226,7 +228,8 @@ class Bench:
             for node in range(options.nodes):
                 place = folder / f"node{node}"
                 config = write_folder(place / "config", made.url, node, options.nodes)
-                servers.append(stack.enter_context(Served(place, config, *arguments)))
+                profile = ["--profile", str(options.profile)] if options.profile and node == 0 else []
+                servers.append(stack.enter_context(Served(place, config, *arguments, *profile)))
             yield servers
 
     @contextmanager
@@ -248,7 +251,7 @@ class Bench:
         pids = [server.pid for server in servers]
         meter = Meter(pids, made.postgres)
         before = [server.batches() for server in servers]
-        sampled_s = time.monotonic()
+        began_s = sampled_s = time.monotonic()
 
         def tick(said: dict[str, Any]) -> None:
             nonlocal sampled_s
@@ -256,13 +259,13 @@ class Bench:
                 sampled_s += max(1.0, seconds / 120)
                 samples.append(
                     {
-                        "at_s": round(time.monotonic()),
+                        "at_s": round(time.monotonic() - began_s),
                         "rss_octets": rss_octets(pids),
                         "in_flight": said["in_flight"],
                         "behind": said["behind"],
                     }
                 )
-                self._tell(f"{samples[-1]}")
+                self._tell(", ".join(f"{name} {value:,}" for name, value in samples[-1].items()))
 
         warm_up_s = min(_WARM_UP_S, seconds)
         self._tell(f"{mode} loop for {seconds:g} s, after {warm_up_s:g} s and an INITIAL of each session")
@@ -294,6 +297,18 @@ class Bench:
         accounts, wrong = keeper.verify(self._tell)
         figures["ledger"] = {"accounts": accounts, "wrong": len(wrong)}
         figures["problems"] += wrong[:20]
+
+
+def _soak(samples: Sequence[Mapping[str, int]]) -> dict[str, Any]:
+    """How memory and queues stood over time; growth: of the last quarter over the second one, by their medians."""
+    found: dict[str, Any] = {"samples": list(samples)}
+    quarter = len(samples) // 4
+    if quarter:
+        for name in ("rss_octets", "in_flight", "behind"):
+            values = [sample[name] for sample in samples]
+            middle, last = median(values[quarter : 2 * quarter]), median(values[-quarter:])
+            found[f"{name}_growth"] = round(last - middle)
+    return found
 
 
 def _disk_folder() -> Path:

@@ -58,6 +58,9 @@ def bench(
     soak: Annotated[
         float, typer.Option(min=0, help="Go on at the rate for so many minutes, and prove the ledger at the end.")
     ] = 0,
+    profile: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Write there where the server's time goes (python -m pstats).")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Measure requests per second, latency and CPU time per request, with a server and a load of its own.
@@ -91,6 +94,7 @@ def bench(
         folder=directory,
         verify=verify,
         soak_minutes=soak,
+        profile=profile,
     )
     try:
         figures = Bench(options, lambda said: print(f"bench: {said}", file=sys.stderr)).run()
@@ -131,6 +135,10 @@ def _print(figures: dict[str, Any]) -> None:
     print(f"client in {'C' if figures['client'] == 'c' else 'Python'}, on the same machine")
     if "client_note" in figures:
         print(figures["client_note"])
+    if "soak" in figures:
+        soak = figures["soak"]
+        grown = [f"{name} {value:,}" for name, value in soak.items() if name != "samples"]
+        print(f"soak: {len(soak['samples'])} samples; growth from the second to the last quarter: {', '.join(grown)}")
     if "ledger" in figures:
         print(f"ledger: {figures['ledger']['accounts']} accounts, {figures['ledger']['wrong']} wrong")
     for problem in figures["problems"]:
