@@ -173,7 +173,8 @@ async def test_less_than_a_header_on_an_open_connection_is_not_answered(kit, con
     assert kit.notes.refusals == []
 
 
-async def test_close_sends_what_is_queued_and_takes_what_still_comes(kit, connect):
+async def test_close_sends_what_is_queued_and_takes_what_still_comes(kit, connect, monkeypatch):
+    monkeypatch.setattr(sctp, "DRAIN_TIMEOUT_S", 1_000)
     kit.service.keep = True
     association = await connect()
     for number in range(200):
