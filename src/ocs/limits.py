@@ -31,6 +31,7 @@ REDIRECTS_PER_REQUEST_MAX: Final = 3
 REDIRECTS_CACHED_MAX: Final = 1_024
 OWN_ANSWER_TIMEOUT_S: Final = 10
 ORIGIN_STATES_MAX: Final = 4_096
+PATHS_MAX: Final = 4_096
 WATCHDOG_S: Final = 30
 DRAIN_TIMEOUT_S: Final = 5
 ANSWER_DEADLINE_S: Final = 4
@@ -58,6 +59,7 @@ USAGE_TIME_MAX_NS: Final = 2**62
 REPORT_COST_MAX_NANOS: Final = 10**17
 BALANCE_MAX: Final = 2**62
 PLAUSIBLE_TIME_SLACK_S: Final = 24 * 3_600
+DURATION_SLACK_S: Final = 10
 EVENT_TIME_PAST_MAX_S: Final = 24 * 3_600
 EVENT_TIME_FUTURE_MAX_S: Final = 300
 SEGMENTS_PER_REPORT_MAX: Final = 1_000
@@ -132,6 +134,7 @@ LIMITS: Final[dict[str, Limit]] = {
     "event_time_future_s": Limit(EVENT_TIME_FUTURE_MAX_S, 2001),
     "segments_per_report": Limit(SEGMENTS_PER_REPORT_MAX, 2001),
     "plausible_time_slack_s": Limit(PLAUSIBLE_TIME_SLACK_S, 2001),
+    "duration_slack_s": Limit(DURATION_SLACK_S, 2001),
     "session_id_octets": Limit(SESSION_ID_OCTETS_MAX, 5004),
     "refundable_charges": Limit(REFUNDABLE_CHARGES_MAX, 5012),
     "pending_per_account": Limit(PENDING_PER_ACCOUNT_MAX, 3004),

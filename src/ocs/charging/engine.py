@@ -162,6 +162,7 @@ def _termination(work: Work) -> Outcome:
     answers = _report_all(work)
     for key in list(work.groups):
         work.release(key)
+    work.close_call()
     work.end(SessionState.CLOSED, "normal")
     return work.commit(ChargingAnswer(Result.SUCCESS, tuple(answers)), "charge")
 

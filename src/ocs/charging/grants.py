@@ -6,10 +6,12 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from ocs.balances.choice import Choice
 from ocs.balances.reserve import Reserved, release, reserve, reserve_across
 from ocs.charging.groups import GRANULARITY, refuse
 from ocs.charging.payer import Payer
 from ocs.charging.policy import ServicePolicy
+from ocs.charging.pools import share_of
 from ocs.charging.requests import FinalAction, FinalUnit, GroupAnswer, Result, Units
 from ocs.charging.session import Group, Hold, Segment
 from ocs.rating.prices import Rate
@@ -85,7 +87,9 @@ def grant(
             if held.amount > limits.contended_slice:
                 release(payer.book, held.holds)
                 held = reserve(payer.book, choice, state, limits.contended_slice, granularity)
+    short = held.amount < wanted and held.short != "blocked"
     if not held.amount:
+        group = msgspec.structs.replace(group, short=short)
         if final_unit is None or final_unit.action is FinalAction.TERMINATE or held.short == "blocked":
             return group, refuse(group, held.short or "no_credit")
         return group, GroupAnswer(
@@ -96,7 +100,16 @@ def grant(
         validity_time_s = max(validity_time_s, held.amount // NS_PER_S + limits.grace_s)
     if ahead is not None and ahead.end_ns is not None:
         validity_time_s = max(1, min(validity_time_s, (ahead.end_ns - at_ns) // NS_PER_S))
+    group = _noted(group, choice, policy, short=short, changes=ahead is not None and ahead.after is not None)
     return _granted(group, held, validity_time_s, final_unit, ahead, policy, now_ns)
+
+
+def _noted(group: Group, choice: Choice, policy: ServicePolicy, *, short: bool, changes: bool) -> Group:
+    """The group with a note of whether it waits for credit, and of the pool that its grant is part of."""
+    share = share_of(group, choice, policy, changes=changes) if policy.pooled else None
+    if short is group.short and share == group.pool:
+        return group
+    return msgspec.structs.replace(group, short=short, pool=share)
 
 
 def _look_ahead(group: Group, segment: Segment, payer: Payer, wanted: int, at_ns: int) -> Ahead | None:
@@ -163,4 +176,5 @@ def _granted(
         validity_time_s,
         final_unit,
         tariff_change_at_ns=change_ns,
+        pool=None if group.pool is None else (group.pool.pool, group.pool.digits, group.pool.exponent),
     )

@@ -49,7 +49,7 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     conflict: why a command by people was refused, "" otherwise.
     notes: what is worth counting: "repeat", "late_number", "number_gap", "late_usage", "overrun", "overdraft",
         "implausible_usage", "unrated_usage", "adopted", "reused_session_id", "unknown_session", "expired", "emergency",
-        "too_many_groups".
+        "too_many_groups", "duration_mismatch".
     """
 
     writes: tuple[AccountWrite, ...] = ()

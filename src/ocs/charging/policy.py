@@ -141,6 +141,7 @@ class ServicePolicy(msgspec.Struct, frozen=True):
     rating_group_from: (attribute, value, rating group): rated, the first that fits, where the client names no group.
     called_from: attributes that may name the called party, the first that is there counts; () = as the context says.
     count_from: the attribute that says how many units an event is of that names none; "" = as the context says.
+    pooled: some of the quotas are drawn from pools.
     terminating_rated: what the served user receives is looked up in the tariff, too; else it is free.
     """
 
@@ -163,3 +164,4 @@ class ServicePolicy(msgspec.Struct, frozen=True):
     called_from: tuple[str, ...] = ()
     count_from: str = ""
     terminating_rated: bool = False
+    pooled: bool = False

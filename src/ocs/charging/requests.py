@@ -121,6 +121,7 @@ class ChargingRequest(msgspec.Struct, frozen=True):
     refuse_in_group: the peer wants every refusal of credit in the MSCC, never at command level (PeerRule.refusals).
     grant_unasked: an INITIAL is granted by policy also where it has no Requested-Service-Unit
         (PeerRule.grant_without_rsu).
+    asked_at_ns, answered_at_ns: SIP-Request- and SIP-Response-Timestamp as Unix nanoseconds, None where not sent.
     advice: AoC-Request-Type (TS 32.299), 0 = none is asked for.
     refund_of, refund_number: session and CC-Request-Number of the event that a refund names (Refund-Information);
         "" and None: whatever events of its own Session-Id charged.
@@ -149,6 +150,8 @@ class ChargingRequest(msgspec.Struct, frozen=True):
     advice: int = 0
     more_called: tuple[str, ...] = ()
     count: int = 1
+    asked_at_ns: int | None = None
+    answered_at_ns: int | None = None
 
     @property
     def session_key(self) -> str:
@@ -211,6 +214,8 @@ class GroupAnswer(msgspec.Struct, frozen=True):
         "no_plan", "no_service", "unknown_rating_group", "no_destination", "no_time", "no_rate", "no_credit", "blocked",
         "unknown_charge", "nothing_to_refund".
     tariff_change_at_ns: when the price changes within the validity of the grant, None = it does not.
+    pool: (G-S-U-Pool-Identifier, digits, exponent): the pool that the grant is added to, and what a unit of it is worth
+        there; None = no pool.
     """
 
     rating_group: int | None
@@ -222,6 +227,7 @@ class GroupAnswer(msgspec.Struct, frozen=True):
     final_unit: FinalUnit | None = None
     why: str = ""
     tariff_change_at_ns: int | None = None
+    pool: tuple[int, int, int] | None = None
 
 
 class ChargingAnswer(msgspec.Struct, frozen=True):

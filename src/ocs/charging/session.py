@@ -56,6 +56,14 @@ class Segment(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return self.meters[0].rate
 
 
+class PoolShare(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How a quota takes part in a pool: a unit, as clients count, is worth digits x 10^exponent of the pool's."""
+
+    pool: int
+    digits: int
+    exponent: int
+
+
 class Group(msgspec.Struct, frozen=True, array_like=True):
     """One rating group (and service identifier) of a session.
 
@@ -72,6 +80,8 @@ class Group(msgspec.Struct, frozen=True, array_like=True):
     answered_at_ns: when the usage of time began, 0 while there is none.
     started_at_ns, last_at_ns: first grant or report, last report.
     attributes: what its container said of the service, for its CDRs.
+    short: it was last granted less than policy, or nothing, for lack of credit: a top-up is of use to it.
+    pool: how the open grant takes part in a pool, None where it does not.
     """
 
     rating_group: int | None
@@ -97,6 +107,8 @@ class Group(msgspec.Struct, frozen=True, array_like=True):
     last_at_ns: int = 0
     partial: int = 0
     attributes: tuple[tuple[str, str], ...] = ()
+    short: bool = False
+    pool: PoolShare | None = None
 
 
 class Charge(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -136,6 +148,7 @@ class Session(msgspec.Struct, frozen=True, array_like=True):
     seen: per CC-Request-Type the numbers processed, as inclusive ranges (low, high) in ascending order.
     answers: the last answers, oldest first; older ones are in `pages` answer pages of the store.
     adopted: taken over in the middle, after a failover: what was before is not known here.
+    answered_at_ns: when the call was answered, by the client's clock, 0 while that is not told.
     facts: circumstances that rates ask for, as they were last told.
     cost_nanos: money charged in all, fees included.
     charges: what its events charged, the last ones: what can be refunded.
@@ -164,6 +177,7 @@ class Session(msgspec.Struct, frozen=True, array_like=True):
     charges: tuple[Charge, ...] = ()
     cost_nanos: int = 0
     facts: Facts = ()
+    answered_at_ns: int = 0
 
     @property
     def is_open(self) -> bool:

@@ -20,11 +20,13 @@ from ocs.charging.groups import measure_of, used_amount
 from ocs.charging.outcome import AccountWrite, Outcome
 from ocs.charging.payer import Payer
 from ocs.charging.policy import ServicePolicy
+from ocs.charging.pools import draw
 from ocs.charging.refunded import Given
 from ocs.charging.reports import FIELD, Reported, report
 from ocs.charging.requests import ChargingAnswer, ChargingRequest, GroupRequest, RequestType, Units
 from ocs.charging.session import Charge, Group, GroupKey, Segment, Session, SessionState
 from ocs.limits import (
+    DURATION_SLACK_S,
     EVENT_TIME_FUTURE_MAX_S,
     EVENT_TIME_PAST_MAX_S,
     GROUPS_PER_SESSION_MAX,
@@ -34,6 +36,9 @@ from ocs.limits import (
 from ocs.rating.conditions import merge
 from ocs.rating.tariff import Found, NotFound, Tariff
 from ocs.rating.units import NS_PER_S, Kind, Measure
+
+_CLOSING: Final = frozenset({"cause_code", "termination_cause"})
+"""Attributes of a TERMINATION that CDRs keep."""
 
 SUPERVISION: Final = ChargingRequest(session_id="", type=RequestType.UPDATE, number=0, service="", origin_host="")
 """Stands for the request where supervision decides."""
@@ -71,6 +76,8 @@ class Work:
         self.session = _session_for(account, session, request, tariff, now_ns)
         if tariff.asks:
             self._learn()
+        if request.answered_at_ns and not self.session.answered_at_ns and request.type is not RequestType.TERMINATION:
+            self.session = msgspec.structs.replace(self.session, answered_at_ns=request.answered_at_ns)
         self.groups: dict[GroupKey, Group] = {
             (group.rating_group, group.service_id): group for group in self.session.groups
         }
@@ -115,6 +122,25 @@ class Work:
         if group.measure is Measure.TIME and group.answered_at_ns:
             return group.answered_at_ns + group.position
         return self.at_ns
+
+    def close_call(self) -> None:
+        """What the last request says of the end goes into the CDRs; and how long the call was, where it is told twice.
+
+        What is charged is what was reported. A duration by the timestamps of the signalling, from answer to end, that
+        differs from it by more than limits.DURATION_SLACK_S is noted, for whoever looks into disputes.
+        """
+        session, request = self.session, self.request
+        closing = {name: value for name, value in request.attributes if name in _CLOSING}
+        ended_ns = request.asked_at_ns or request.event_at_ns
+        used_ns = max([group.position for group in self.groups.values() if group.measure is Measure.TIME], default=None)
+        if session.answered_at_ns and ended_ns and used_ns is not None:
+            duration_ns = ended_ns - session.answered_at_ns
+            if abs(duration_ns - used_ns) > DURATION_SLACK_S * NS_PER_S:
+                self.notes.append("duration_mismatch")
+                closing["signalled_duration_s"] = str(duration_ns // NS_PER_S)
+        if closing:
+            attributes = tuple({**dict(session.attributes), **closing}.items())
+            self.session = msgspec.structs.replace(session, attributes=attributes)
 
     def _learn(self) -> None:
         """Take note of the circumstances that rates ask for, as far as the request tells of them."""
@@ -197,6 +223,8 @@ class Work:
             self.notes.append("unrated_usage")  # told in another measure only, in which it has no price
         if usage and not self.fee_charged:
             group = fees.take_hold(self.groups, key, group, self.payer.book)
+        if group.pool is not None:
+            group = draw(self.groups, key, group, usage)
         self._take(key, group, asked.used, usage, fee_charged=self.fee_charged, plausible=self._plausible(group))
 
     def take_event(self, key: GroupKey, group: Group, usage: int) -> None:

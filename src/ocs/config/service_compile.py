@@ -69,6 +69,7 @@ def _service(name: str, raw: RawService, currency: str | None, problems: Problem
         final_unit=final_unit,
         answers=answers,
         quota=_terms(raw.quota, None),
+        pooled=any(quota is not None and quota.pool is not None for quota in quotas),
         quota_of={int(group): _terms(raw.quota, entry.value) for group, entry in raw.rating_groups.items()},
         only=tuple((attribute, entry.value) for attribute, entry in raw.only.items() if entry.value),
         rating_group_from=tuple(

@@ -204,3 +204,16 @@ def test_the_extended_indication_stands_alone_and_has_no_m_bit(address: str, cod
     action, server = indication.children(2)
     assert (number(action), server.code) == (1, 665)
     assert [(avp.code, avp.data) for avp in server.children(3)] == [(code, octets)]
+
+
+@pytest.mark.conformance("B23")
+@pytest.mark.parametrize(("measure", "kind"), [(Measure.TIME, 0), (Measure.OCTETS, 2), (Measure.EVENTS, 5)])
+@pytest.mark.parametrize("exponent", [0, -3])
+def test_a_pool_reference_tells_what_a_unit_is_worth(measure: Measure, kind: int, exponent: int) -> None:
+    group = granted(NS_PER_S, measure, pool=(7, 15, exponent))
+    (mscc,) = answered(DATA, ChargingAnswer(Result.SUCCESS, (group,))).find_all(456)
+    (reference,) = [avp for avp in mscc.children() if avp.code == 457]
+    pool, unit_type, value = reference.children(2)
+    assert (number(pool), number(unit_type), value.code) == (7, kind, 445)
+    values = {avp.code: int.from_bytes(avp.data, signed=True) for avp in value.children(3)}
+    assert values == ({447: 15} if not exponent else {447: 15, 429: exponent})

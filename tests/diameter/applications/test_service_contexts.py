@@ -24,6 +24,7 @@ from tests.diameter.clients.avps import (
     session,
     subscription,
     text,
+    time,
     total,
     u32,
 )
@@ -201,3 +202,14 @@ def test_the_attributes_that_configurations_may_name_are_those_that_are_read() -
 
 def test_each_context_is_there_once() -> None:
     assert sorted(CONTEXTS) == ["32251", "32260", "32274", "32276"]
+
+
+@pytest.mark.conformance("C22")
+def test_the_times_of_the_signalling_are_read() -> None:
+    stamps = group("Time-Stamps", time("SIP-Request-Timestamp", 1_800_000_000), time("SIP-Response-Timestamp", 5))
+    asked = read(ims("32260@3gpp.org", group("IMS-Information", stamps)))
+    assert (asked.asked_at_ns, asked.answered_at_ns) == (1_800_000_000 * 10**9, 5 * 10**9)
+    nothing = read(ims("32260@3gpp.org", group("IMS-Information", raw("SIP-Method", b""))))
+    assert (nothing.asked_at_ns, nothing.answered_at_ns) == (None, None)
+    broken = group("Time-Stamps", raw("SIP-Response-Timestamp", b"x"))
+    assert read(ims("32260@3gpp.org", group("IMS-Information", broken))).answered_at_ns is None

@@ -60,6 +60,11 @@ class Terms(msgspec.Struct, frozen=True):
         """The AVPs for the Multiple-Services-Credit-Control of a group."""
         if not group.granted:
             return _announcement(group)
+        if group.pool is not None:
+            return self._of_quota(group, message) + pool_reference(group)
+        return self._of_quota(group, message)
+
+    def _of_quota(self, group: GroupAnswer, message: Message) -> bytes:
         rating_group = self.default_group if group.rating_group is None else group.rating_group
         style = self.groups.get(rating_group) or self.groups.get(None)
         return _announcement(group) if style is None else quota_terms(style, group, message) + _announcement(group)
@@ -119,6 +124,25 @@ def quota_terms(style: QuotaStyle, group: GroupAnswer, message: Message) -> byte
     if style.furnish:
         data += _furnish(style.furnish, message)
     return data
+
+
+_UNIT_TYPES: Final = {Measure.TIME: 0, Measure.OCTETS: 2, Measure.EVENTS: 5}
+"""CC-Unit-Type: TIME, TOTAL-OCTETS, SERVICE-SPECIFIC-UNITS."""
+
+
+def pool_reference(group: GroupAnswer) -> bytes:
+    """G-S-U-Pool-Reference (RFC 8506 8.30): the pool, and what a unit of the group is worth in it."""
+    assert group.pool is not None
+    pool, digits, exponent = group.pool
+    value = encode_avp(codes.VALUE_DIGITS, pack_integer64(digits))
+    if exponent:
+        value += encode_avp(codes.EXPONENT, pack_integer32(exponent))
+    return encode_avp(
+        codes.G_S_U_POOL_REFERENCE,
+        encode_avp(codes.G_S_U_POOL_IDENTIFIER, pack_unsigned32(pool))
+        + encode_avp(codes.CC_UNIT_TYPE, pack_enumerated(_UNIT_TYPES[group.measure]))
+        + encode_avp(codes.UNIT_VALUE, value),
+    )
 
 
 def _furnish(furnish: bytes, message: Message) -> bytes:

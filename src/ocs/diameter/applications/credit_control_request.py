@@ -152,6 +152,8 @@ def read_request(message: Message, rules: Rules, peer_rule: PeerRule) -> Reading
         refund_of=refund_of,
         refund_number=refund_number,
         advice=advice,
+        asked_at_ns=reader.asked_at_ns,
+        answered_at_ns=reader.answered_at_ns,
     )
     return Reading(request, service.ignored_avps)
 

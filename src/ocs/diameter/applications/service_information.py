@@ -17,6 +17,7 @@ from ocs.diameter.dictionary import BY_KEY, BY_NAME
 from ocs.diameter.errors import PeerError
 from ocs.diameter.types import UNPACK, AvpType, unpack_address, unpack_time, unpack_unsigned32
 from ocs.diameter.wire import AVP_FLAG_MANDATORY, Avp
+from ocs.rating.units import NS_PER_S
 
 Decoder = Callable[[Avp], str]
 
@@ -237,6 +238,8 @@ class Reader:
         self.parties: dict[str, list[str]] = {}
         self.ids: list[Avp] = []
         self.ignored_avps = 0
+        self.asked_at_ns: int | None = None
+        self.answered_at_ns: int | None = None
 
     def read_command(self, avp: Avp) -> None:
         """An AVP of the command itself that describes the service or the user's equipment."""
@@ -286,6 +289,11 @@ class Reader:
             value = decode(avp)
         except (PeerError, ValueError):
             value = avp.data.hex()
+        else:
+            if name == "sip_response_at":
+                self.answered_at_ns = unpack_time(avp) * NS_PER_S
+            elif name == "sip_request_at":
+                self.asked_at_ns = unpack_time(avp) * NS_PER_S
         if "\0" in value:  # which is no text to any database
             value = avp.data.hex()
         earlier = self.attributes.get(name)
