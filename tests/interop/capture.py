@@ -19,10 +19,11 @@ WARNING = 0x600000  # tshark's severities: chat, note, warning, error
 class Capture:
     """A running tshark: `with Capture(...)`, or `close()`; the other methods read the file afterwards."""
 
-    def __init__(self, namespace: Namespace, folder: Path):
+    def __init__(self, namespace: Namespace, folder: Path, port: int = DIAMETER_PORT):
         self.namespace = namespace
+        self.port = port
         self.file = folder / "capture.pcapng"
-        argv = namespace.command("tshark", "-i", "lo", "-q", "-w", self.file, "-f", f"tcp port {DIAMETER_PORT} or udp")
+        argv = namespace.command("tshark", "-i", "lo", "-q", "-w", self.file, "-f", f"tcp port {port} or udp")
         self.service = Service(argv, folder / "tshark.log", stop_signal=signal.SIGINT)
 
     def __enter__(self) -> Self:
@@ -68,18 +69,19 @@ class Capture:
         text = self._read(display_filter, "-T", "json", "--no-duplicate-keys")
         return [packet["_source"]["layers"] for packet in json.loads(text or "[]")]
 
-    def complaints(self) -> list[list[str]]:
-        """(frame, Diameter command, complaint) of everything that ocs sent and tshark finds malformed or warns of.
+    def complaints(self, sent: str = f"tcp.srcport == {DIAMETER_PORT}") -> list[list[str]]:
+        """(frame, Diameter command, complaint) of everything that ocs `sent` and tshark finds malformed or warns of.
 
         What it remarks on the flow of TCP (windows, repeats) is not about the messages.
         """
         doubt = f"_ws.malformed || (_ws.expert.severity >= {WARNING} && !tcp.analysis.flags)"
-        wrong = f"tcp.srcport == {DIAMETER_PORT} && diameter && ({doubt})"
+        wrong = f"{sent} && diameter && ({doubt})"
         return self.fields(wrong, "frame.number", "diameter.cmd.code", "_ws.expert.message")
 
     def _read(self, display_filter: str, *argv: str) -> str:
         # Streams are put together: messages that share a segment or span two are dissected like any other.
-        command = ["tshark", "-r", str(self.file), "-2", "-R", display_filter, *argv]
+        decode = ["-d", f"tcp.port=={self.port},diameter"]
+        command = ["tshark", "-r", str(self.file), *decode, "-2", "-R", display_filter, *argv]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 

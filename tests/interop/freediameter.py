@@ -1,5 +1,6 @@
 """freeDiameter as a peer and relay, configured from templates/freediameter.conf."""
 
+import shutil
 import subprocess
 from pathlib import Path
 from string import Template
@@ -11,19 +12,31 @@ TEMPLATES = Path(__file__).parent / "templates"
 IDENTITY = "relay.transit.example"
 REALM = "transit.example"
 PORT = 13868
+SECURE_PORT = 15868
+OCS = "ocs.example.com"
+TO_OCS = "Port = 3868; No_TLS; No_SCTP; No_IPv6;"
+TO_OCS_BY_TLS = "Port = 5658; No_SCTP; No_IPv6;"
 # The shortest watchdog that RFC 3539 allows.
 WATCHDOG_S = 6
 
 
-def free_diameter(namespace: Namespace, folder: Path, *, clients: str) -> Service:
-    """A freeDiameter that connects to ocs and admits peers named `clients`, on the 10.x address of the namespace.
+def free_diameter(
+    namespace: Namespace, folder: Path, *, clients: str, server: str | None = TO_OCS, tls: Path | None = None
+) -> Service:
+    """A freeDiameter on the 10.x address of the namespace, since it leaves 127/8 out of its own addresses.
 
-    It leaves 127/8 out of its own addresses, so it listens on the other address of the loopback.
+    clients: who may connect without TLS. server: the options of its own connection to ocs, None: ocs connects. tls: a
+    folder with its cert.pem, key.pem and ca.pem; ocs may connect by TLS then, to SECURE_PORT.
     """
     folder.mkdir()
-    key, certificate = folder / "key.pem", folder / "cert.pem"
-    make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", f"/CN={IDENTITY}"]
-    subprocess.run([*make, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    if tls is None:
+        make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", f"/CN={IDENTITY}"]
+        files = ["-keyout", folder / "key.pem", "-out", folder / "cert.pem"]
+        subprocess.run([*make, *files], check=True, capture_output=True)
+        shutil.copy(folder / "cert.pem", folder / "ca.pem")
+    else:
+        shutil.copytree(tls, folder, dirs_exist_ok=True)
+    connect = f'ConnectPeer = "{OCS}" {{ ConnectTo = "{namespace.address}"; Realm = "example.com"; {server} }};'
     words = {
         "identity": IDENTITY,
         "realm": REALM,
@@ -31,11 +44,9 @@ def free_diameter(namespace: Namespace, folder: Path, *, clients: str) -> Servic
         "port": PORT,
         "tw": WATCHDOG_S,
         "folder": folder,
-        "server_identity": "ocs.example.com",
-        "server_realm": "example.com",
-        "server_address": namespace.address,
-        "server_port": 3868,
-        "clients": clients,
+        "secure_port": 0 if tls is None else SECURE_PORT,
+        "connect_peer": "" if server is None else connect,
+        "clients": f"ALLOW_IPSEC {clients}" + ("" if tls is None else f"\n{OCS}"),
     }
     for source, target in (("freediameter.conf", "fd.conf"), ("acl.conf", "acl.conf")):
         (folder / target).write_text(Template((TEMPLATES / source).read_text()).substitute(words))

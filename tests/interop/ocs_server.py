@@ -3,6 +3,7 @@
 import http.client
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,11 @@ DIAMETER_PORT = 3868
 HTTP_PORT = 2080
 
 
-def copy_config(target: Path, store_url: str) -> None:
-    """The sample configuration, listening on every address of its namespace, with a store of its own."""
+def copy_config(target: Path, store_url: str, more: Mapping[str, Any]) -> None:
+    """The sample configuration, listening on every address of its namespace, with a store of its own.
+
+    more: what else server.yaml says; `peers` come before those of the sample.
+    """
     shutil.copytree(ROOT / "config", target)
     file = target / "server.yaml"
     # Scalars stay strings, as the server itself reads them.
@@ -26,16 +30,17 @@ def copy_config(target: Path, store_url: str) -> None:
     config["listeners"] = [{"transport": "tcp", "host": "0.0.0.0", "port": str(DIAMETER_PORT)}]
     config["http"]["bind"] = f"127.0.0.1:{HTTP_PORT}"
     config["store"]["url"] = store_url
+    config |= {**more, "peers": [*more.get("peers", ()), *config["peers"]]}
     file.write_text(yaml.safe_dump(config, sort_keys=False))
 
 
 class OcsServer(Service):
     """The running server; `get` asks it over HTTP from inside its namespace."""
 
-    def __init__(self, namespace: Namespace, folder: Path):
+    def __init__(self, namespace: Namespace, folder: Path, **more: Any):
         folder.mkdir()
         self.config = folder / "config"
-        copy_config(self.config, f"sqlite:{folder}/ocs.db")
+        copy_config(self.config, f"sqlite:{folder}/ocs.db", more)
         self.namespace = namespace
         argv = namespace.command(PROGRAM, "serve", "--config", self.config)
         super().__init__(argv, folder / "ocs.log", cwd=folder)
