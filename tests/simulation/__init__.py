@@ -1,0 +1,1 @@
+"""The whole daemon but the sockets, under a seeded clock, network and store."""
