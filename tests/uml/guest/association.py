@@ -64,7 +64,11 @@ class Association:
                 if bind[1:]:
                     port = made.getsockname()[1]
                     made.setsockopt(IPPROTO_SCTP, BINDX_ADD, _packed([(host, port) for host in bind[1:]]))
-            made.setsockopt(IPPROTO_SCTP, CONNECTX, _packed(addresses))
+            try:
+                made.setsockopt(IPPROTO_SCTP, CONNECTX, _packed(addresses))
+            except OSError:
+                made.close()
+                raise
             return made
 
         make = connected if inside is None else lambda: inside.run(connected)

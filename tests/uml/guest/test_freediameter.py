@@ -120,6 +120,7 @@ async def test_a_session_through_it(start, certificate):
     kit = await start(PeerRule("*.example", LINKS))
     with free_diameter(certificate, CONNECT.format(kit.address[1])) as relay:
         await is_open(kit, relay)
+        await until(listens)
         gateway = await Association.connect(*((address, 3868) for address in THEIRS))
         gateway.send(request(257, CAPABILITIES, flags=0x80, application_id=0))
         assert result_of((await gateway.receive()).message) == 2001
