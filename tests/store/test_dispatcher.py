@@ -9,8 +9,9 @@ from ocs.balances.journal import differences, fold
 from ocs.charging.outcome import Outcome
 from ocs.charging.requests import ChargingAnswer, Result
 from ocs.charging.session import SessionState
-from ocs.limits import ANSWERS_INLINE_MAX, PENDING_PER_ACCOUNT_MAX
+from ocs.limits import ANSWERS_INLINE_MAX, PENDING_PER_ACCOUNT_MAX, SESSIONS_READ_AHEAD_MAX
 from ocs.nms.metrics import Metrics
+from ocs.store import lane
 from ocs.store.commands import Failed
 from ocs.store.dispatcher import Dispatcher
 from ocs.store.interface import StoreDown
@@ -777,17 +778,53 @@ async def test_lanes_are_bounded_and_busy_ones_stay(store):
     assert len(dispatcher._lanes._lanes) <= 2
 
 
-async def test_sessions_of_a_lane_are_bounded(store, client, monkeypatch):
+async def test_sessions_of_a_lane_are_bounded(store, monkeypatch):
+    monkeypatch.setattr(lane.Lane.__init__, "__defaults__", (64,))
+    client = Client(Dispatcher(store, Metrics()))
     keys = [f"s{n}" for n in range(100)]
     await opened(client, *keys)
-    lane = client.dispatcher._lanes._lanes["a"]
-    assert len(lane._durable) == 64
+    own = client.dispatcher._lanes._lanes["a"]
+    assert own.sessions == 64
     for key in keys:
         client.update(1, key)
     for _ in range(10):
         await idle()
     assert len(client.told) == 100
-    assert len(lane._durable) == 64
+    assert own.sessions == 64
+    assert await balance(store) == 1_000 - 200 * COST
+
+
+async def test_sessions_of_all_lanes_are_bounded(store):
+    """What was used last stays."""
+    client = Client(Dispatcher(store, Metrics(), sessions_max=5))
+    for key in ("a1", "a2", "a3"):
+        client.initial(key)
+        await idle()
+    for key in ("b1", "b2", "b3"):
+        client.send(request(0, key=key, of=I, subscriber=("msisdn:b",)))
+        await idle()
+    lanes = client.dispatcher._lanes
+    assert set(lanes._lanes) == {"b"}
+    assert lanes._sessions == lanes._lanes["b"].sessions == 3
+    client.update(1, "a1")
+    await idle()
+    assert client.told[-1].startswith("2001 a1 U/1")
+
+
+async def test_sessions_that_wait_together_are_read_together(store):
+    keys = [f"s{n}" for n in range(100)]
+    first = Client(Dispatcher(store, Metrics()))
+    await opened(first, *keys)
+    later = Client(Dispatcher(store, Metrics()))  # it knows none of them
+    store.loads.shut = True
+    for key in keys:
+        later.update(1, key)
+    await idle()
+    assert len(store.loads.waiting) == 1  # the account, with the first of them
+    await store.loads.let()
+    assert len(store.loads.waiting) == SESSIONS_READ_AHEAD_MAX
+    await store.loads.open()
+    assert len(later.told) == 100
     assert await balance(store) == 1_000 - 200 * COST
 
 

@@ -19,7 +19,7 @@ import structlog
 
 from ocs.charging.outcome import Outcome
 from ocs.charging.requests import ChargingAnswer, ChargingRequest, Result
-from ocs.limits import ANSWER_DEADLINE_S, CACHED_ACCOUNTS_MAX, INFLIGHT_MAX
+from ocs.limits import ANSWER_DEADLINE_S, CACHED_ACCOUNTS_MAX, CACHED_SESSIONS_MAX, INFLIGHT_MAX
 from ocs.nms.metrics import Metrics
 from ocs.store.commands import Charge, Command, Decide, Failed, Render, Run
 from ocs.store.deadlines import Deadlines
@@ -48,6 +48,7 @@ class Dispatcher:
         *,
         answer_deadline_s: float = ANSWER_DEADLINE_S,
         accounts_max: int = CACHED_ACCOUNTS_MAX,
+        sessions_max: int = CACHED_SESSIONS_MAX,
         commands_max: int = INFLIGHT_MAX,
         holder: str = "",
     ) -> None:
@@ -59,7 +60,14 @@ class Dispatcher:
         self._in_look_up = 0
         self._directory = Directory(store)
         self._lanes = Lanes(
-            store, metrics, self._directory, self, self._spawn, holder=holder or _own_name(), accounts_max=accounts_max
+            store,
+            metrics,
+            self._directory,
+            self,
+            self._spawn,
+            holder=holder or _own_name(),
+            accounts_max=accounts_max,
+            sessions_max=sessions_max,
         )
         self._looked_up: dict[str, deque[Charge]] = {}  # requests of sessions whose account is being asked for
         self._tasks: set[asyncio.Task[None]] = set()

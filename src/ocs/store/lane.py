@@ -32,11 +32,22 @@ class Lane:
     durable_version: of the account, as the store had it last.
     generation: raised when the state is dropped, so that a read begun before that is not taken for the new state.
 
-    A session with writes on their way is never given up; of those that are durable the last used are kept.
+    A session with writes on their way is never given up; of those that are durable the last used are kept. counted: how
+    many of these were last reckoned with.
     """
 
     __slots__ = (
-        *("account", "account_id", "durable_version", "fresh_tick", "generation", "hosts", "inflight", "loaded"),
+        *(
+            "account",
+            "account_id",
+            "counted",
+            "durable_version",
+            "fresh_tick",
+            "generation",
+            "hosts",
+            "inflight",
+            "loaded",
+        ),
         *("loaded_tick", "loading", "queue", "visitors", "_durable", "_limit", "_unwritten"),
     )
 
@@ -53,6 +64,7 @@ class Lane:
         self.inflight: deque[Command] = deque()
         self.visitors: dict[Lane, Command] = {}
         self.hosts = 0
+        self.counted = 0
         self._limit = sessions_max
         self._durable: OrderedDict[str, Known] = OrderedDict()
         self._unwritten: dict[str, tuple[Session, int]] = {}  # with the number of writes on their way
@@ -66,6 +78,11 @@ class Lane:
     def ahead(self) -> bool:
         """Whether a write of the account is on its way."""
         return self.account is not None and self.account.version > self.durable_version
+
+    @property
+    def sessions(self) -> int:
+        """Durable sessions that are kept."""
+        return len(self._durable)
 
     @property
     def waiting(self) -> int:

@@ -22,6 +22,7 @@ import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any, Final, Protocol
 
 import structlog
@@ -29,7 +30,7 @@ import structlog
 from ocs.charging.outcome import Outcome
 from ocs.charging.requests import Result
 from ocs.charging.session import Session
-from ocs.limits import CONFLICTS_PER_COMMAND_MAX, PENDING_PER_ACCOUNT_MAX
+from ocs.limits import CONFLICTS_PER_COMMAND_MAX, PENDING_PER_ACCOUNT_MAX, SESSIONS_READ_AHEAD_MAX
 from ocs.nms.metrics import Metrics
 from ocs.store.commands import Command
 from ocs.store.committer import Committer, Fate
@@ -58,7 +59,7 @@ class Ends(Protocol):
 class Lanes:
     """All lanes of a dispatcher. holder: the name of this process among those that share the store.
 
-    accounts_max: how many lanes are kept, more than one decision needs.
+    accounts_max: how many lanes are kept, more than one decision needs; sessions_max: how many sessions in all of them.
 
     commands: how many are in lanes. spawn: starts what runs beside.
     """
@@ -73,6 +74,7 @@ class Lanes:
         *,
         holder: str,
         accounts_max: int,
+        sessions_max: int,
     ) -> None:
         self.commands = 0
         self.committer = Committer(store, metrics.store)
@@ -83,6 +85,8 @@ class Lanes:
         self._ends = ends
         self._spawn = spawn
         self._accounts_max = accounts_max
+        self._sessions_max = sessions_max
+        self._sessions = 0
         self._lanes: dict[str, Lane] = {}
         self._resting: OrderedDict[str, Lane] = OrderedDict()  # the least recently used first
         self._places = 0
@@ -121,16 +125,23 @@ class Lanes:
 
     def _rest(self, lane: Lane) -> None:
         self._told_quiet(lane)
-        if not lane.resting or self._lanes.get(lane.account_id) is not lane:
+        if self._lanes.get(lane.account_id) is not lane:
             return
-        if not lane.loaded:
+        self._sessions += lane.sessions - lane.counted
+        lane.counted = lane.sessions
+        if not lane.resting:
+            return
+        if lane.loaded:
+            self._resting[lane.account_id] = lane
+        else:
             self._resting.pop(lane.account_id, None)
-            del self._lanes[lane.account_id]
-            return
-        self._resting[lane.account_id] = lane
-        if len(self._lanes) > self._accounts_max:
-            account_id, _ = self._resting.popitem(last=False)
-            del self._lanes[account_id]
+            self._remove(lane)
+        while self._resting and (len(self._lanes) > self._accounts_max or self._sessions > self._sessions_max):
+            self._remove(self._resting.popitem(last=False)[1])
+
+    def _remove(self, lane: Lane) -> None:
+        del self._lanes[lane.account_id]
+        self._sessions -= lane.counted
 
     # Reading.
 
@@ -152,7 +163,7 @@ class Lanes:
             known = None if key is None else lane.known(key)
             if key is not None and known is None and command.absent_tick <= lane.loaded_tick:
                 # Only absence that was seen after the account was read is covered by the account's version.
-                self._read(lane, key)
+                self._read(lane, *self._unknown(lane))
                 break
             if not self._decide(lane, command, None if known is None else known.session):
                 break
@@ -166,35 +177,48 @@ class Lanes:
             visitor.hosts -= 1
             self._advance(visitor)
 
-    def _read(self, lane: Lane, key: str | None) -> None:
-        lane.loading = True
-        self._spawn(self._load(lane, key, lane.generation))
+    def _unknown(self, lane: Lane) -> list[str]:
+        """The sessions to read for the first commands of a lane whose account is read already."""
+        keys: dict[str, None] = {}
+        for command in islice(lane.queue, SESSIONS_READ_AHEAD_MAX):
+            key = command.session_key
+            if key is not None and command.absent_tick <= lane.loaded_tick and lane.known(key) is None:
+                keys[key] = None
+        return list(keys)
 
-    async def _load(self, lane: Lane, key: str | None, generation: int) -> None:
-        loaded: Loaded | Exception
+    def _read(self, lane: Lane, *keys: str | None) -> None:
+        lane.loading = True
+        self._spawn(self._load(lane, keys, lane.generation))
+
+    async def _load(self, lane: Lane, keys: Sequence[str | None], generation: int) -> None:
+        loaded: Sequence[Loaded] | Exception
         try:
-            loaded = await self._store.load(lane.account_id, key)
+            if len(keys) == 1:
+                loaded = (await self._store.load(lane.account_id, keys[0]),)
+            else:
+                loaded = await asyncio.gather(*(self._store.load(lane.account_id, key) for key in keys))
         except Exception as error:  # noqa: BLE001
             loaded = error
             if not isinstance(error, StoreDown):
-                _log.exception("load_failed", account_id=lane.account_id, session_id=key)
+                _log.exception("load_failed", account_id=lane.account_id, session_id=keys[0])
         lane.loading = False
         try:
             if generation == lane.generation:
-                self._take(lane, key, loaded)
+                self._take(lane, keys, loaded)
         except Exception as error:  # noqa: BLE001
             _log.exception("lane_failed", account_id=lane.account_id)
             self._give_up([lane], Result.UNABLE_TO_COMPLY, "lane_failed", error)
         self._advance(lane)
 
-    def _take(self, lane: Lane, key: str | None, loaded: Loaded | Exception) -> None:
+    def _take(self, lane: Lane, keys: Sequence[str | None], loaded: Sequence[Loaded] | Exception) -> None:
         if isinstance(loaded, StoreDown):
             self._metrics.store.down()
             self._turn_away(lane, len(lane.queue), Result.TOO_BUSY, STORE_DOWN, loaded)
         elif isinstance(loaded, Exception):
             self._turn_away(lane, min(1, len(lane.queue)), Result.UNABLE_TO_COMPLY, "load_failed", loaded)
         else:
-            lane.take(loaded, key, self._directory.tick())
+            for key, one in zip(keys, loaded, strict=True):
+                lane.take(one, key, self._directory.tick())
             self.pins.was_read(lane.account_id, lane.durable_version)
 
     # Deciding.
