@@ -9,7 +9,7 @@ from ocs.balances.account import Balance, Status
 from ocs.charging.policy import DirectDebitingFailureHandling, FailureHandling, GrantPolicy, ServicePolicy
 from ocs.charging.requests import FinalAction, FinalUnit, UnknownSession
 from ocs.config import Severity, load
-from ocs.config.settings import Connect, PeerRule, Refusals, Subscriber, Tls
+from ocs.config.settings import Connect, Listener, PeerRule, Refusals, Subscriber, Tls, Transport
 from ocs.rating.numbers import Numbering
 from ocs.rating.prices import Rate, price
 from ocs.rating.tariff import Found, find_rate
@@ -583,3 +583,10 @@ def test_tests_are_kept_as_written_with_their_places(tmp_path):
     (kept,) = sound(tmp_path, {**FILES, "tariffs/a.yaml": text}).tests
     assert (kept.place.line, kept.place.column, kept.place.path) == (16, 5, "tests[0]")
     assert [(key.text, value.text) for key, value in kept.value.pairs] == [("event", "x"), ("cost", "044")]
+
+
+def test_an_sctp_listener_has_several_addresses_and_may_be_optional(tmp_path):
+    text = "listeners:\n  - {transport: sctp, host: [10.9.0.1, 10.9.1.1], port: 3868, optional: true}"
+    settings = sound(tmp_path, edited("server.yaml", "listeners:", text))
+    assert settings.listeners[0] == Listener(Transport.SCTP, "10.9.0.1", 3868, ("10.9.1.1",), optional=True)
+    assert settings.listeners[0].hosts == ("10.9.0.1", "10.9.1.1")
