@@ -255,7 +255,9 @@ async def test_the_greater_name_keeps_the_connection_that_it_answers(scene):
     await until(lambda: len(kit.node.connections) == 1)
     assert result_of(await client.request(272, 4, body())) == 2001
     assert [each.direction for each in kit.node.peers()[0].connections] == ["in"]
-    kit.clock.advance(20)
+    for _ in range(4):
+        kit.clock.advance(10)
+        await settle(200)
     assert len(server.sessions) == 1, "it is left alone as long as it has its connection"
     await client.close()
     await until(lambda: not kit.node.connections)

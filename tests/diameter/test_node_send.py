@@ -123,6 +123,8 @@ async def test_the_host_itself_before_the_realm_before_any_relay(scene):
     assert len(client.requests) == 1
     await kit.node.send(rar("x.example.org", "example.org"))
     assert len(relay.last.of(RAR)) == 1, "an agent of named realms is asked for no other"
+    await kit.node.send(rar(via="relay.example.com"))
+    assert len(client.requests) == 2, "the host itself before the agent that the session came through"
     await client.close()
     await kit.node.send(rar(via="Relay.example.com"))
     assert len(relay.last.of(RAR)) == 2, "the agent that the session came through"

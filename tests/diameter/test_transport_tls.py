@@ -197,7 +197,7 @@ async def test_certificates_may_be_left_to_the_peers(listen, ca, stranger):
     "old",
     [
         {"minimum_version": ssl.TLSVersion.TLSv1, "maximum_version": ssl.TLSVersion.TLSv1_1},
-        {"maximum_version": ssl.TLSVersion.TLSv1_2, "ciphers": "AES128-SHA:AES256-SHA256"},
+        {"maximum_version": ssl.TLSVersion.TLSv1_2, "ciphers": "ECDHE-ECDSA-AES128-SHA256:ECDHE-RSA-AES128-SHA256"},
     ],
     ids=["version", "ciphers"],
 )
