@@ -98,10 +98,11 @@ def _as_asked(outcome: Outcome, request: ChargingRequest) -> Outcome:
 
 def _remembered(session: Session, request: ChargingRequest) -> Outcome | None:
     """The outcome of a request that was processed before; of one that can no longer be noted; None for all others."""
-    seen = recall(session, *request.memory_key)
+    kind, number = request.memory_key
+    seen = recall(session, kind, number)
     if seen is not None:
         return Outcome(repeat=seen.content or b"", notes=("repeat",))
-    if not room_for(session, *request.memory_key):
+    if not room_for(session, kind, number):
         return _refused(Result.UNABLE_TO_COMPLY, "number_gaps")
     return None
 
@@ -124,7 +125,7 @@ def _needed(account: Account, session: Session | None, tariff: Tariff, now_ns: i
     sharing = shared_with(account, tariff.at(now_ns))
     groups = () if session is None else session.groups
     held = {owner_of(hold.balance_id) for group in groups for hold in group.holds}
-    if session is not None and session.charges:
+    if session is not None and session.charges:  # for a refund
         held.update(refunds.owners(session))
     return tuple(sorted(held.union(sharing) - {""})) if sharing or held else ()
 

@@ -100,15 +100,14 @@ def grant(
         validity_time_s = max(validity_time_s, held.amount // NS_PER_S + limits.grace_s)
     if ahead is not None and ahead.end_ns is not None:
         validity_time_s = max(1, min(validity_time_s, (ahead.end_ns - at_ns) // NS_PER_S))
-    group = _noted(group, choice, policy, short=short, changes=ahead is not None and ahead.after is not None)
+    if short is not group.short or policy.pooled:
+        group = _noted(group, choice, policy, short=short, changes=ahead is not None and ahead.after is not None)
     return _granted(group, held, validity_time_s, final_unit, ahead, policy, now_ns)
 
 
 def _noted(group: Group, choice: Choice, policy: ServicePolicy, *, short: bool, changes: bool) -> Group:
     """The group with a note of whether it waits for credit, and of the pool that its grant is part of."""
     share = share_of(group, choice, policy, changes=changes) if policy.pooled else None
-    if short is group.short and share == group.pool:
-        return group
     return msgspec.structs.replace(group, short=short, pool=share)
 
 

@@ -175,7 +175,7 @@ class ChargingRequest(msgspec.Struct, frozen=True):
         A refund may come in a session of its own, which is not the one it is remembered in: then its number stands for
         both.
         """
-        if not self.is_refund:
+        if self.action is not RequestedAction.REFUND_ACCOUNT:
             return int(self.type), self.number
         if self.refund_of in ("", self.own_key):
             return REFUND, self.number

@@ -494,9 +494,9 @@ def _session_for(
     if request is SUPERVISION:
         assert session is not None
         return session
-    if request.is_refund and session is not None:
-        return session
     is_event = request.type is RequestType.EVENT
+    if is_event and request.is_refund and session is not None:
+        return session
     if session is not None and not is_event and session.state not in (SessionState.REFUSED, SessionState.UNKNOWN):
         if session.origin_host == request.origin_host:
             return session
