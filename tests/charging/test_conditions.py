@@ -15,12 +15,13 @@ from ocs.rating.conditions import FACTS, Condition, holds, merge
 from ocs.rating.destinations import PrefixTable
 from ocs.rating.prices import Rate, price
 from ocs.rating.tariff import Plan, ServicePlan, Tariff, Window
-from ocs.rating.units import Measure
+from ocs.rating.units import NS_PER_S, Measure
 from tests.charging.world import (
     AUD,
     EVENT,
     INITIAL,
     MIB,
+    START_NS,
     TERMINATION,
     UPDATE,
     World,
@@ -106,6 +107,50 @@ def test_a_change_that_no_rate_asks_for_changes_nothing() -> None:
     made.send(ask(UPDATE, 1, MIB // 2, attributes=told(EUTRA, HOME, apn="other", qci="5")))
     made.send(ask(TERMINATION, 2, MIB // 2))
     assert (made.spent(), len(made.cdrs)) == ({"money": CENT}, 1)
+
+
+@pytest.mark.conformance("C10")
+def test_another_circumstance_begins_a_segment_also_at_the_same_price() -> None:
+    made = world()
+    made.send(ask(INITIAL, 0, attributes=told(EUTRA)))
+    made.send(ask(UPDATE, 1, MIB // 2, attributes=told("2")))
+    made.send(ask(TERMINATION, 2, MIB // 2))
+    assert (made.spent(), [cdr.cost_nanos for cdr in made.cdrs]) == ({"money": 2 * CENT}, [CENT, CENT])
+
+
+@pytest.mark.conformance("C10", "B33")
+def test_a_change_of_tariff_before_the_change_of_circumstances_is_priced_under_the_old_ones() -> None:
+    made = world()
+    dear = Rate("fast-later", Measure.OCTETS, 7 * CENT, MIB, MIB)
+    windows = (Window("*any", dear, condition=condition(rat="nr")), Window("*any", ABROAD))
+    later_plan = Plan("standard", {"data": ServicePlan({}, PrefixTable({}, windows))})
+    change_ns = START_NS + 600 * NS_PER_S
+    later = msgspec.structs.replace(made.tariff, version="v2", plans={"standard": later_plan}, valid_from_ns=change_ns)
+    made.tariff = msgspec.structs.replace(made.tariff, successor=later)
+    made.send(ask(INITIAL, 0, attributes=told(NR)))
+    made.now_ns = change_ns + 400 * NS_PER_S
+    used = (Units(octets=MIB, tariff_change=0), Units(octets=MIB, tariff_change=1))
+    made.send(request(UPDATE, 1, group(100, Units(), used), attributes=told(EUTRA)))
+    assert made.spent() == {"money": 9 * CENT}
+
+
+@pytest.mark.conformance("C10")
+def test_a_balance_with_a_price_of_its_own_pays_the_one_of_before_the_change_too() -> None:
+    made = world()
+    special = tuple(
+        Window("*any", msgspec.structs.replace(rate, price_nanos=3 * rate.price_nanos), condition=asked)
+        for rate, asked in ((FAST, condition(rat="nr")), (PLAIN, None))
+    )
+    plans = {**made.tariff.plans, "special": Plan("special", {"data": ServicePlan({}, PrefixTable({}, special))})}
+    made.tariff = msgspec.structs.replace(made.tariff, plans=plans)
+    assert made.account is not None
+    balance = msgspec.structs.replace(made.balance(), rating_subject="special")
+    made.account = msgspec.structs.replace(made.account, balances=(balance,))
+    made.send(ask(INITIAL, 0, attributes=told(EUTRA)))
+    made.send(ask(UPDATE, 1, MIB, attributes=told(NR)))
+    assert made.spent() == {"money": 3 * CENT}
+    made.send(ask(TERMINATION, 2, MIB))
+    assert made.spent() == {"money": 9 * CENT}
 
 
 @pytest.mark.conformance("C10")

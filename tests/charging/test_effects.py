@@ -45,6 +45,12 @@ def test_who_got_a_small_slice_or_nothing_waits_and_who_got_all_does_not() -> No
     ]
 
 
+def test_who_is_kept_back_by_a_blocker_waits_for_no_money() -> None:
+    world = World(money(CENT, "first", blocker=True, weight=1), money(AUD))
+    world.send(request(INITIAL, 0, group(100, Units()), group(101, Units()), refuse_in_group=True))
+    assert asked(world) == []
+
+
 @pytest.mark.conformance("B31", "B32")
 def test_after_a_grant_in_full_nobody_waits_any_more() -> None:
     world = World(money(CENT))

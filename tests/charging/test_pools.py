@@ -104,6 +104,41 @@ def test_the_pool_pays_where_nothing_else_is_left() -> None:
 
 
 @pytest.mark.conformance("B23")
+def test_a_group_draws_from_its_own_pool_alone() -> None:
+    made = world()
+    policy = made.policies["data"]
+    made.policies["data"] = msgspec.structs.replace(policy, quota_of={900: QuotaTerms(pool=8)})
+    opened(made, 100, 900, 200)
+    made.send(request(UPDATE, 1, group(100, None, [octets(15 * MIB)])))
+    assert held(made) == {100: (0, 0), 900: (10, 10), 200: (9, 45)}
+
+
+FINE = Rate("fine", Measure.OCTETS, 7, 3)
+FINER = Rate("finer", Measure.OCTETS, 11, 5)
+
+
+@pytest.mark.conformance("B23", "B41")
+@settings(derandomize=True, max_examples=60)
+@given(st.integers(0, 20 * MIB), st.integers(0, 20 * MIB))
+def test_the_whole_pool_can_be_used_by_whoever_uses_it(one: int, other: int) -> None:
+    made = world()
+    plan = ServicePlan({100: table({}, FINE), 200: table({}, FINER)}, None)
+    made.tariff = msgspec.structs.replace(made.tariff, plans={"standard": Plan("standard", {"data": plan})})
+    opened(made, 100, 200)
+    pooled = made.balance().held
+    if price(FINE, one) + price(FINER, other) > pooled:
+        return
+    made.account = msgspec.structs.replace(  # nothing is there but what is held
+        made.account, balances=(msgspec.structs.replace(made.balance(), value=pooled),)
+    )
+    made.check = lambda: None  # type: ignore[method-assign]
+    for number, (rating_group, used) in enumerate(((100, one), (200, other)), 1):
+        made.send(request(UPDATE, number, group(rating_group, None, [octets(used)])))
+        assert "overdraft" not in made.outcome.notes
+    assert pooled - made.balance().value == price(FINE, one) + price(FINER, other)
+
+
+@pytest.mark.conformance("B23")
 def test_without_a_plain_price_there_is_no_pool() -> None:
     made = world()
     answer = made.send(request(INITIAL, 0, group(300, Units())))

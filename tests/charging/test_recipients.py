@@ -69,6 +69,16 @@ def test_all_recipients_or_none(balance: int, more: str, result: int) -> None:
 
 
 @pytest.mark.conformance("C25")
+def test_each_recipient_has_its_connect_fee() -> None:
+    made = world(money(AUD))
+    fee = Rate("fee", Measure.EVENTS, 2 * CENT, connect_fee_nanos=CENT)
+    plans = {"standard": Plan("standard", {"sms": ServicePlan({}, table({}, fee))})}
+    made.tariff = msgspec.structs.replace(made.tariff, plans=plans)
+    made.send(request(EVENT, 0, group(None), called="+614111", more_called=("+49222",), **DEBIT))
+    assert made.spent() == {"money": 6 * CENT}
+
+
+@pytest.mark.conformance("C25")
 def test_a_price_enquiry_is_for_all_recipients() -> None:
     made = world(money(31 * CENT))
     fields = {"called": "+614111", "more_called": ("+49222",), "service": "sms"}

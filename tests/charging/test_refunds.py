@@ -98,7 +98,9 @@ def test_of_several_charges_the_named_one_is_refunded_else_the_latest_first() ->
     debited(world, 1, 1)
     world.send(refund(first, group(None, Units(events=2))))
     assert [(charge.number, charge.refunded) for charge in world.sessions["s"].charges] == [(0, 2), (1, 0)]
-    world.send(request(EVENT, 7, group(None, Units(events=2)), **REFUND))
+    world.send(request(EVENT, 7, group(None, Units(events=1)), **REFUND))
+    assert [(charge.number, charge.refunded) for charge in world.sessions["s"].charges] == [(0, 2), (1, 1)]
+    world.send(request(EVENT, 8, group(None, Units(events=1)), **REFUND))
     assert [(charge.number, charge.refunded) for charge in world.sessions["s"].charges] == [(0, 3), (1, 1)]
 
 

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import msgspec
 
-from ocs.charging.requests import REFUND
 from ocs.charging.session import Answered, AnswerPage, Session
 from ocs.limits import ANSWERS_INLINE_MAX, NUMBER_GAPS_PER_SESSION_MAX
 
@@ -59,8 +58,7 @@ def room_for(session: Session, request_type: int, number: int) -> bool:
 
 def highest_number(session: Session) -> int:
     """The highest CC-Request-Number seen in the session, -1 if none."""
-    seen = session.seen.items()
-    return max((ranges[-1][1] for kind, ranges in seen if ranges and kind != REFUND), default=-1)
+    return max((ranges[-1][1] for ranges in session.seen.values() if ranges), default=-1)
 
 
 def contains(ranges: Sequence[tuple[int, int]], number: int) -> bool:

@@ -89,11 +89,8 @@ def draw(groups: MutableMapping[GroupKey, Group], key: GroupKey, group: Group, u
         taken = min(other.granted, -((drawn - needed) // other_worth))
         drawn += taken * other_worth
         kept = []
-        fee = other.fee_held
         for hold in other.holds:
-            free = hold.amount - min(fee, hold.amount)
-            fee -= hold.amount - free
-            part = -(-free * taken // other.granted)
+            part = -(-hold.amount * taken // other.granted)
             if part:
                 holds[hold.balance_id] = holds.get(hold.balance_id, 0) + part
             if hold.amount > part:
