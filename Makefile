@@ -12,6 +12,9 @@ NODE_KILLS ?= 50
 POSTGRES_KILLS ?= 50
 CUTS ?= 10
 SEED ?= 1
+# Of `make sim`, which begins with SEED.
+REQUESTS ?= 1000000
+JOBS ?= 2
 # Debian's names of the real peers that tests/interop talks to.
 PEERS := freediameter freediameter-extensions iproute2 kamailio kamailio-ims-modules openssl sip-tester tshark
 # A kernel with SCTP, to be run as a program, and who is spoken with in it.
@@ -56,6 +59,9 @@ check: $(VENV)/.dev ## lint, formatting, types, and which room may import which
 peers: ## as root: install the real peers from Debian
 	@tools/install_peers.sh $(PEERS)
 
+sim: $(VENV)/.dev ## a million simulated requests over many seeds, with faults of all kinds (REQUESTS, SEED, JOBS)
+	$(BIN)/python -m tests.simulation --requests $(REQUESTS) --first-seed $(SEED) --jobs $(JOBS)
+
 # Each loop has its number; SEED is the dice of all of them.
 faults: $(VENV)/.dev ## as root: kills, stalls, a full disk, a lost network under load (KILLS=, NODE_KILLS=, POSTGRES_KILLS=)
 	OCS_FAULTS_KILLS=$(KILLS) OCS_FAULTS_NODE_KILLS=$(NODE_KILLS) OCS_FAULTS_POSTGRES_KILLS=$(POSTGRES_KILLS) \
@@ -87,4 +93,4 @@ clean: ## remove what builds and tests leave behind (not var/, which holds accou
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis src/*.egg-info
 	find src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help install run test check faults bench rating peers interop sctp conformance lock bare clean
+.PHONY: help install run test check faults sim bench rating peers interop sctp conformance lock bare clean

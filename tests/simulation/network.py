@@ -34,6 +34,7 @@ class Wire:
         self._loop = world.loop
         self._around = world.around
         self._dice = random.Random(world.seed * 1_000_003 + number)
+        self.number = number
         self.remote = f"127.0.0.1:{30_000 + number}"
         self.gateway = gateway
         self.server = server

@@ -3,12 +3,18 @@
 `make sim` runs a million requests, and `python -m tests.simulation --seed N --requests N` one of these again.
 """
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from tests.simulation.loop import NS_PER_S, Process, SimLoop, Stuck
 from tests.simulation.plants import PLANTS
 from tests.simulation.world import run
 
+ROOT = Path(__file__).parent.parent.parent
 REQUESTS = 500
 SEEDS = range(1, 41)
 SEEDS_TO_CATCH = range(1, 16)
@@ -67,6 +73,14 @@ def test_a_seed_tells_the_same_story_again(seed):
     first, second = run(seed, 200), run(seed, 200)
     assert (first.digest, first.counts, first.events) == (second.digest, second.counts, second.events)
     assert first.digest != run(seed + 1, 200).digest
+
+
+def test_another_process_with_other_hashes_tells_it_the_same():
+    seed, requests = 28, 200
+    command = [sys.executable, "-m", "tests.simulation", "--seed", str(seed), "--requests", str(requests)]
+    environment = {**os.environ, "PYTHONHASHSEED": "12345", "PYTHONPATH": os.pathsep.join(sys.path)}
+    told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    assert f"digest {run(seed, requests).digest:08x}" in told
 
 
 @pytest.mark.parametrize("name", PLANTS)
