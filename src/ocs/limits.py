@@ -99,6 +99,15 @@ LEDGER_LOGGED_PER_PASS_MAX: Final = 100
 BY_CHARACTERS_MAX: Final = 255
 REASON_CHARACTERS_MAX: Final = 1_000
 
+# Traces: how many are kept, for how long they run and are kept after it; what one remembers and keeps.
+TRACES_MAX: Final = 4
+TRACE_SECONDS_MAX: Final = 3_600
+TRACE_KEPT_S: Final = 60
+TRACE_MESSAGES_MAX: Final = 10_000
+TRACE_OCTETS_MAX: Final = 8 * 1_048_576
+TRACE_SESSIONS_MAX: Final = 1_024
+TRACE_UNANSWERED_MAX: Final = 4_096
+
 # HTTP
 HTTP_CONNECTIONS_MAX: Final = 256
 PAGE_ROWS_MAX: Final = 1_000
@@ -143,4 +152,6 @@ LIMITS: Final[dict[str, Limit]] = {
     "conflicts_per_command": Limit(CONFLICTS_PER_COMMAND_MAX, 3004),
     "pinned_accounts": Limit(PINNED_ACCOUNTS_MAX, 2001),
     "spool_octets": Limit(SPOOL_OCTETS_MAX, 3004),
+    "traces": Limit(TRACES_MAX, 0),
+    "trace_messages": Limit(TRACE_MESSAGES_MAX, 0),
 }

@@ -21,6 +21,7 @@ from ocs.diameter.node_dial import Dialer, Dialers, NoLink
 from ocs.diameter.node_origin_state import OriginStates
 from ocs.diameter.node_outgoing import Outgoing
 from ocs.diameter.node_ports import Clock, PeerSnapshot, Timer
+from ocs.diameter.node_trace import Tracing
 from ocs.diameter.observer import NullObserver, Observer
 from ocs.diameter.peer import Connection, Peer
 from ocs.diameter.peer_machine import SECOND_NS, WATCHDOG_JITTER_S, State
@@ -99,6 +100,7 @@ class Node:
         self.outgoing = Outgoing(self)
         self.dialers = Dialers(self)
         self.origin_states = OriginStates(self)
+        self.tap: Tracing | None = None  # sees every message, while somebody traces
         self.peer_restarted: Callable[[str], None] = _ignore
         self._contexts: tls.Contexts | None = None
         self._held: set[Connection] = set()

@@ -44,6 +44,8 @@ def deliver(node: Node, connection: Connection, message: Message, fault: PeerErr
         refuse(node, connection, message, error)
         return
     context = RequestContext(message, node.origin, peer.host, rule, connection, connection.now_ns)
+    if node.tap is not None:
+        context.traced = node.tap.wants(connection, message)
     node.took(context)
     peer.inflight += 1
     connection.inflight += 1

@@ -177,6 +177,8 @@ class Connection:
                 message, fault = decode_message(frame), None
             except PeerError as error:
                 message, fault = _readable(error), error
+            if self._node.tap is not None:
+                self._node.tap.received(self, frame, message)
             try:
                 self._take(message, fault)
             except Exception:
@@ -256,6 +258,8 @@ class Connection:
         """Queue one message; False where the connection is gone."""
         if not self.link.write(data):
             return False
+        if self._node.tap is not None:
+            self._node.tap.sent(self, data)
         if self.peer is not None:
             self.peer.messages_out += 1
         self._node.observer.message(self.name, "out", command, application)
@@ -267,6 +271,8 @@ class Connection:
         assert peer is not None, "requests are delivered from admitted peers only"
         peer.inflight -= 1
         self.inflight -= 1
+        if context.decision is not None and node.tap is not None:
+            node.tap.decided(self, request, context.decision)
         if self.send(data, request.command_code, request.application_id):
             seconds = (node.clock.now_ns() - context.received_ns) / SECOND_NS
             node.observer.answered(peer.key, request.command_code, request.application_id, seconds)

@@ -23,7 +23,9 @@ from ocs.diameter.applications.credit_control_answer import Style, frame, make_s
 from ocs.diameter.applications.credit_control_request import Rules, compile_rules, read_request
 from ocs.diameter.applications.emergency import emergency_answer, is_emergency
 from ocs.diameter.applications.observers import ChargingCounts, Refusal, RequestCounts
+from ocs.diameter.applications.traced import decision_of
 from ocs.diameter.errors import PeerError
+from ocs.diameter.trace import Decision
 from ocs.diameter.wire import Message
 
 APPLICATION_ID: Final = 4
@@ -197,6 +199,8 @@ class Exchange:
         """Send what is durable now, or a stored answer again, and count it."""
         outcome = self.outcome
         if outcome is not None and outcome.repeat is not None:
+            if self.context.traced:
+                self.context.decision = Decision(result_of(content), repeat=True)
             self.context.answer(frame(content, self.message))
             self.application.charging.repeat()
             self._count(result_of(content))
@@ -205,6 +209,9 @@ class Exchange:
         if self.answer.result is Result.TOO_BUSY:
             self.failed(self.answer.result, self.answer.why)
             return
+        if self.context.traced:
+            carried_out = outcome if outcome is not None and outcome.answer is self.answer else None
+            self.context.decision = decision_of(self.answer, carried_out)
         self.context.answer(frame(content, self.message))
         self._count(shown_result(self.request, self.answer))
         self._count_units(self.answer)
@@ -213,6 +220,8 @@ class Exchange:
 
     def failed(self, result: Result, why: str) -> None:
         """There is no decision, or none in time."""
+        if self.context.traced:
+            self.context.decision = Decision(int(result), why)
         self.context.error(int(result))
         self._count(int(result))
         self._refuse(int(result), why)
