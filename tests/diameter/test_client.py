@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from ocs.diameter import base_messages
-from ocs.diameter.base_answers import make_origin
+from ocs.diameter.base_answers import base_answer, make_origin
 from ocs.diameter.client import Client, RefusedError, result_of
 from ocs.diameter.wire import decode_message, split_frames
 from tests.diameter.node_kit import PGW, body, request, until
@@ -119,6 +119,16 @@ async def test_requests_of_the_server_are_answered(serve):
     await until(lambda: len(script.seen) == 4)
     answers = {message.hop_by_hop_id: result_of(message) for message in script.seen[1:]}
     assert answers == {1: 2001, 2: 3001, 3: 2001}
+
+
+async def test_requests_of_the_server_are_answered_as_the_test_says(serve):
+    script, client = await serve()
+    client.answers = {258: lambda message: base_answer(message, 2002, PGW), 274: lambda _message: None}
+    script_requests = request(258, ORIGIN, hop_by_hop_id=1) + request(274, ORIGIN, hop_by_hop_id=2)
+    assert await client.request(272, 4, body())
+    script.writer.write(script_requests + base_messages.dwr(OCS, 3, 3))
+    await until(lambda: len(script.seen) == 3)
+    assert {message.hop_by_hop_id: result_of(message) for message in script.seen[1:]} == {1: 2002, 3: 2001}
 
 
 async def test_goodbye(serve):

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import random
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final, cast
 
@@ -48,9 +48,10 @@ def result_of(message: Message) -> int:
 
 
 class Client(asyncio.Protocol):
-    """One connection to a server. Watchdogs are answered; other requests of the server are kept and refused 3001.
+    """One connection to a server. Watchdogs are answered, others as `answers` says by command code, else 3001.
 
     cea: what the server said of itself. requests: the last requests of the server, DWR and DPR among them.
+    answers: what encodes the answer to a request of that command, None where it is not answered.
     lost: done when the connection is gone. unmatched: how many answers came to no request.
     """
 
@@ -60,6 +61,7 @@ class Client(asyncio.Protocol):
         self.requests: deque[Message] = deque(maxlen=_LAST_REQUESTS_KEPT)
         self.unmatched = 0
         self.answer_watchdogs = True
+        self.answers: dict[int, Callable[[Message], bytes | None]] = {}
         self.local_address: IPv4Address | IPv6Address = IPv4Address(0)
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._buffer = bytearray()
@@ -195,5 +197,9 @@ class Client(asyncio.Protocol):
             self.send(base_messages.dpa(message, self.origin))
             if self._transport is not None:
                 self._transport.close()
+        elif message.command_code in self.answers:
+            answer = self.answers[message.command_code](message)
+            if answer is not None:
+                self.send(answer)
         else:
             self.send(base_answer(message, ResultCode.COMMAND_UNSUPPORTED, self.origin))

@@ -23,6 +23,7 @@ from ocs.diameter.node_outgoing import Outgoing
 from ocs.diameter.node_ports import Clock, PeerSnapshot, Timer
 from ocs.diameter.node_trace import Tracing
 from ocs.diameter.observer import NullObserver, Observer
+from ocs.diameter.paths import Paths
 from ocs.diameter.peer import Connection, Peer
 from ocs.diameter.peer_machine import SECOND_NS, WATCHDOG_JITTER_S, State
 from ocs.diameter.result_codes import ResultCode
@@ -71,7 +72,8 @@ class Node:
     applications: one for each application id. origin_state_id rises only when the store loses state (RFC 6733 8.16).
     known: peers admitted since the start or to be connected to, by name in lower case. inflight: requests that wait
     for an answer, oldest first. peer_restarted: called with the name, in lower case, of a host whose Origin-State-Id
-    rose, where the rule of its peer has `release_on_restart`; to be set by whoever ends its sessions.
+    rose, where the rule of its peer has `release_on_restart`; to be set by whoever ends its sessions. peer_opened:
+    called when a peer can be sent requests again. paths: through which peer each host was heard of last.
     """
 
     def __init__(
@@ -102,6 +104,8 @@ class Node:
         self.origin_states = OriginStates(self)
         self.tap: Tracing | None = None  # sees every message, while somebody traces
         self.peer_restarted: Callable[[str], None] = _ignore
+        self.peer_opened: Callable[[], None] = _nothing
+        self.paths = Paths()
         self._contexts: tls.Contexts | None = None
         self._held: set[Connection] = set()
         self._servers: list[tuple[str, Server]] = []
@@ -229,6 +233,11 @@ class Node:
         """Whether a request of ours to `host` in `realm` would be sent anywhere at this moment."""
         return self.outgoing.reaches(OwnRequest(0, application_id, realm, b"", host))
 
+    def reachable(self) -> set[str]:
+        """Hosts, in lower case, that requests of ours get to: open peers, and who was heard of through one last."""
+        peers = {peer.key for peer in self.known.values() if peer.state is State.OPEN}
+        return peers | self.paths.hosts(peers)
+
     def connect_peer(self, host: str) -> bool:
         """Connect now to a peer of the configuration, whatever stood against it; False: we connect to no such peer."""
         return self.dialers.command(host, connect=True)
@@ -301,6 +310,8 @@ class Node:
         if state is not peer.state:
             peer.state = state
             self.observer.peer_state(peer.key, state)
+            if state is State.OPEN:
+                self.peer_opened()
             if state is State.CLOSED and peer.dialer is not None:
                 peer.dialer.peer_closed()
 
@@ -439,6 +450,10 @@ def _settle(future: asyncio.Future[None]) -> None:
 
 
 def _ignore(_host: str) -> None:
+    """Nobody wants to know."""
+
+
+def _nothing() -> None:
     """Nobody wants to know."""
 
 

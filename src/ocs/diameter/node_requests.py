@@ -43,6 +43,7 @@ def deliver(node: Node, connection: Connection, message: Message, fault: PeerErr
     except PeerError as error:
         refuse(node, connection, message, error)
         return
+    node.paths.learn(peer.key, message)
     context = RequestContext(message, node.origin, peer.host, rule, connection, connection.now_ns)
     if node.tap is not None:
         context.traced = node.tap.wants(connection, message)

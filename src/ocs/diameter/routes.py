@@ -59,7 +59,7 @@ def reach(peer: Capabilities, request: OwnRequest) -> Reach | None:
 
     A peer of the destination realm reaches its own host only, unless the request is for any host of the realm; an
     agent (it says that it is a relay, or its rule names realms) reaches the hosts of its realms, and one whose rule
-    names none reaches whatever nobody else does.
+    names none reaches whatever nobody else does. One that the host was heard of through reaches it, whatever it says.
     """
     host, realm = (request.destination_host or "").lower(), request.destination_realm.lower()
     relay = RELAY in peer.applications
@@ -69,6 +69,8 @@ def reach(peer: Capabilities, request: OwnRequest) -> Reach | None:
         return Reach.ITSELF
     if realm in peer.rule.realms or (realm == peer.realm.lower() and (relay or not host)):
         return Reach.BY_REALM
+    if request.via and request.via.lower() == peer.host.lower():
+        return Reach.BY_DEFAULT
     return Reach.BY_DEFAULT if relay and not peer.rule.realms else None
 
 
