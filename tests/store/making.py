@@ -128,3 +128,9 @@ def request(
 
 def answered(result: Result = Result.SUCCESS, why: str = "") -> ChargingAnswer:
     return ChargingAnswer(result, why=why)
+
+
+async def accounts_of(store, account_ids):
+    """Those of the accounts that there are, in the order of their ids."""
+    loaded = [await store.load(account_id, None) for account_id in sorted(set(account_ids))]
+    return [one.account for one in loaded if one.account is not None]

@@ -310,9 +310,3 @@ async def test_the_origin_state_id_stays_while_the_state_stays(store):
     assert 0 < number < 2**32
     store = await reopened(store)
     assert await store.origin_state_id() == number
-
-
-async def test_several_accounts_are_read_together(store):
-    await store.commit([outcome("a"), outcome("b"), outcome("c")])
-    assert await store.load_accounts(("c", "a", "gone", "a")) == [account("a"), account("c")]
-    assert await store.load_accounts(()) == []

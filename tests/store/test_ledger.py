@@ -37,6 +37,7 @@ from tests.charging.world import (
     request,
     seconds,
 )
+from tests.store.making import accounts_of
 
 FAMILY = ("a", "b", "c")
 TARIFF = msgspec.structs.replace(mixed_tariff("v1"), shared_groups={"family": SharedGroup("family", FAMILY, "lowest")})
@@ -66,7 +67,7 @@ class Village:
 
     async def send(self, name, sent):
         own, session = await self.store.load(name, sent.session_key)
-        others = await self.store.load_accounts(shared_with(own, TARIFF))
+        others = await accounts_of(self.store, shared_with(own, TARIFF))
         outcome = engine.decide(own, session, sent, TARIFF, POLICIES[sent.service], self.now_ns, others)
         await self.keep(outcome, sent)
         return outcome
@@ -81,18 +82,18 @@ class Village:
     async def supervise(self):
         for due in await self.store.due(self.now_ns, 100):
             own, session = await self.store.load(*due)
-            others = await self.store.load_accounts(FAMILY)
+            others = await accounts_of(self.store, FAMILY)
             others = [other for other in others if other.id != own.id]
             await self.keep(engine.expire(own, session, POLICIES[session.service], TARIFF, self.now_ns, others))
 
     async def top_up(self, name):
-        (account,) = await self.store.load_accounts([name])
+        (account,) = await accounts_of(self.store, [name])
         await self.commit(
             Outcome((AccountWrite(*top_up(account, account.balances[-1], 7, self.now_ns, by="t", reason="r")),))
         )
 
     async def refund(self, name):
-        (account,) = await self.store.load_accounts([name])
+        (account,) = await accounts_of(self.store, [name])
         entries = await self.store.journal(name, 0, 10_000)
         charges = [entry for entry in entries if entry.cost_nanos > 0]
         if charges:
@@ -248,7 +249,7 @@ async def test_a_cdr_that_is_missing_is_found(busy):
 
 async def test_a_charge_that_was_made_twice_is_found(busy):
     """The second time as a request of its own, by a node that did not know of the first."""
-    (account,) = await busy.store.load_accounts(["a"])
+    (account,) = await accounts_of(busy.store, ["a"])
     last = next(entry for entry in reversed(await busy.store.journal("a", 0, 99)) if entry.cost_nanos)
     twice = msgspec.structs.replace(last, version=account.version + 1)
     after = account

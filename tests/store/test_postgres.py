@@ -16,7 +16,7 @@ from ocs.store.postgres import PostgresStore
 from ocs.store.postgres_connection import connect
 from ocs.store.postgres_rows import rows_of
 from tests.postgres.database import database, execute
-from tests.store.making import cdr, outcome, session, write
+from tests.store.making import accounts_of, cdr, outcome, session, write
 from tests.store.test_agreement import ACCOUNTS, apply, random_outcome, rows
 
 DONE, CONFLICT = Applied.DONE, Applied.CONFLICT
@@ -51,7 +51,7 @@ async def charge(node, name, dice, number):
     told = []
     names = [f"a{n}" for n in range(6)]
     for turn in range(number):
-        stored = {found.id: found.version for found in await node.load_accounts(names)}
+        stored = {found.id: found.version for found in await accounts_of(node, names)}
         batch = []
         for _ in range(dice.randrange(1, 9)):
             payers = dice.sample(names, dice.choice((1, 1, 2, 3)))
@@ -103,7 +103,7 @@ async def test_batches_in_opposite_orders_do_not_stop_each_other(nodes):
     async def write_all(node, order, number):
         done = 0
         for _ in range(number):
-            stored = {found.id: found.version for found in await node.load_accounts(names)}
+            stored = {found.id: found.version for found in await accounts_of(node, names)}
             done += (await node.commit([outcome(name, stored[name] + 1) for name in order])).count(DONE)
         return done
 
@@ -312,14 +312,12 @@ async def test_what_is_asked_at_once_is_read_in_few_statements(store, monkeypatc
     loads = [store.load(f"a{n}", f"s{n % 60}") for n in range(60)]
     finds = [store.find_account((f"imsi:none{n}", f"imsi:a{n}")) for n in range(60)]
     keys = [store.find_session(f"s{n}") for n in range(60)]
-    several = [store.load_accounts((f"a{n}", "a1", "gone")) for n in range(60)]
-    found = await asyncio.gather(*loads, *finds, *keys, *several)
+    found = await asyncio.gather(*loads, *finds, *keys)
     for n in range(60):
         is_there = n < 50
         assert [one is not None for one in found[n]] == [is_there, is_there]
         assert found[60 + n] == (f"a{n}" if is_there else None)
         assert found[120 + n] == (f"a{n}" if is_there else None)
-        assert {one.id for one in found[180 + n]} == ({f"a{n}", "a1"} if is_there else {"a1"})
     assert len(asked) <= 12
 
 
@@ -330,7 +328,6 @@ async def test_a_text_that_no_database_holds_is_not_there_and_harms_nobody_else(
         assert await store.load(text, None) == Loaded(None, None)
         assert (await store.load("a", text)).session is None
         assert await store.load_answers("a", text) == []
-        assert await store.load_accounts([text]) == []
     found = await asyncio.gather(
         *(store.find_session(text) for text in (*bad, "s")), *(store.find_account((text, "imsi:a")) for text in bad)
     )

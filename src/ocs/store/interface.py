@@ -123,9 +123,6 @@ class Store(Protocol):
     async def load(self, account_id: str, session_key: str | None) -> Loaded:
         """An account and, where a key is given, that session of it, read together."""
 
-    async def load_accounts(self, account_ids: Sequence[str]) -> list[Account]:
-        """Those of the accounts that there are, in the order of their ids, read together."""
-
     async def load_answers(self, account_id: str, session_key: str) -> list[Answered]:
         """The answers of a session that left its row, oldest first."""
 

@@ -72,9 +72,6 @@ class MemoryStore:
         session = None if session_key is None else self._sessions.get((account_id, session_key))
         return Loaded(self._accounts.get(account_id), session)
 
-    async def load_accounts(self, account_ids: Sequence[str]) -> list[Account]:
-        return [self._accounts[account_id] for account_id in sorted(set(account_ids)) if account_id in self._accounts]
-
     async def load_answers(self, account_id: str, session_key: str) -> list[Answered]:
         pages = self._pages.get((account_id, session_key), [])
         return [answered for page in sorted(pages, key=lambda page: page.page) for answered in page.answers]
@@ -148,7 +145,7 @@ class MemoryStore:
         return dict(Counter(session.service for session in self._sessions.values() if session.is_open))
 
     async def audit(self, account_ids: Sequence[str]) -> list[Audit]:
-        accounts = await self.load_accounts(account_ids)
+        accounts = [self._accounts[one] for one in sorted(set(account_ids)) if one in self._accounts]
         costs = dict.fromkeys((account.id for account in accounts), 0)
         sessions: dict[str, list[Session]] = {account_id: [] for account_id in costs}
         for cdr in self._cdrs:

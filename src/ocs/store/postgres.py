@@ -69,7 +69,6 @@ class PostgresStore:
         self._account_of_identities: Gather[tuple[str, ...], str | None] = Gather(self._reach, self._find_accounts)
         self._account_of_session: Gather[str, str | None] = Gather(self._reach, self._find_sessions)
         self._loaded: Gather[tuple[str, str | None], Loaded] = Gather(self._reach, self._load)
-        self._accounts: Gather[tuple[str, ...], list[Account]] = Gather(self._reach, self._load_accounts)
         self._answers: Gather[tuple[str, str], list[Answered]] = Gather(self._reach, self._load_answers)
 
     @property
@@ -88,7 +87,7 @@ class PostgresStore:
             raise
 
     async def close(self) -> None:
-        gathers = (self._account_of_identities, self._account_of_session, self._loaded, self._accounts, self._answers)
+        gathers = (self._account_of_identities, self._account_of_session, self._loaded, self._answers)
         for gather in gathers:
             await gather.drain()
         if self._tasks:
@@ -179,17 +178,6 @@ class PostgresStore:
             for account_id, session_id, account, session in rows
         }
         return {key: found.get(key, _NOTHING) for key in keys}
-
-    async def load_accounts(self, account_ids: Sequence[str]) -> list[Account]:
-        wanted = tuple(sorted({account_id for account_id in account_ids if _storable(account_id)}))
-        return list(await self._accounts.get(wanted)) if wanted else []
-
-    async def _load_accounts(
-        self, keys: Sequence[tuple[str, ...]], seconds: float
-    ) -> Mapping[tuple[str, ...], list[Account]]:
-        wanted = list({account_id for key in keys for account_id in key})
-        found = {name: account_of(state) for name, state in await self._read(seconds, sql.LOAD_ACCOUNTS.sql, wanted)}
-        return {key: [found[account_id] for account_id in key if account_id in found] for key in keys}
 
     async def load_answers(self, account_id: str, session_key: str) -> list[Answered]:
         if not (_storable(account_id) and _storable(session_key)):

@@ -190,9 +190,6 @@ LOAD: Final = Statement(
     " LEFT JOIN session AS s ON s.account_id = a.account_id AND s.session_id = u.session_id",
     ("account", "session"),
 )
-LOAD_ACCOUNTS: Final = Statement(
-    "load_accounts", "SELECT account_id, state FROM account WHERE account_id = ANY ($1::text[])", ("account",)
-)
 LOAD_ANSWERS: Final = Statement(
     "load_answers",
     "SELECT u.account_id, u.session_id, p.content FROM "
@@ -376,7 +373,7 @@ META: Final = Statement("meta", "SELECT key, value FROM meta", ("meta",), hot=Fa
 STATEMENTS: Final = (
     *(MOVE_ACCOUNTS, MAKE_ACCOUNTS, MAKE_IDENTITIES, WRITE_SESSIONS, MAKE_SESSION_INDEX, WRITE_JOURNAL, WRITE_PAGES),
     *(WRITE_EFFECTS, SHARE_CDR_IDS, WRITE_CDRS, READ_VERSIONS, READ_WRITTEN),
-    *(FIND_ACCOUNTS, FIND_SESSIONS, LOAD, LOAD_ACCOUNTS, LOAD_ANSWERS, DUE_EFFECTS, CLAIM_EFFECTS, FINISH_EFFECT),
+    *(FIND_ACCOUNTS, FIND_SESSIONS, LOAD, LOAD_ANSWERS, DUE_EFFECTS, CLAIM_EFFECTS, FINISH_EFFECT),
     *(DUE, PUT_OFF, OLD_SESSIONS, FORGET_SESSIONS, FORGET_PAGES, FORGET_INDEX),
     *(ACCOUNTS, SESSIONS, SESSIONS_OF_ACCOUNT, COUNT_OPEN_SESSIONS, JOURNAL, CDR_HORIZON),
     *(cdrs(False, False), cdrs(True, False), cdrs(False, True), cdrs(True, True)),

@@ -225,16 +225,6 @@ class SqliteStore:
 
         return await self._reader.call(work)
 
-    async def load_accounts(self, account_ids: Sequence[str]) -> list[Account]:
-        wanted = sorted(set(account_ids))
-        places = ", ".join("?" * len(wanted))
-        statement = f"SELECT state FROM account WHERE account_id IN ({places}) ORDER BY account_id"  # noqa: S608
-
-        def work(connection: sqlite3.Connection) -> list[Account]:
-            return [account_of(state) for (state,) in connection.execute(statement, wanted)]
-
-        return await self._reader.call(work)
-
     async def load_answers(self, account_id: str, session_key: str) -> list[Answered]:
         def work(connection: sqlite3.Connection) -> list[Answered]:
             rows = connection.execute(
