@@ -108,6 +108,24 @@ async def test_effects_for_a_peer_go_to_a_node_that_reaches_it(store):
     assert [due.effect for due in await claimed(store, ["other.example.com", "pgw.example.com"])] == [REAUTH]
 
 
+async def test_what_waited_too_long_for_its_peer_goes_to_anybody(store):
+    await store.commit([outcome(effects=(REAUTH,)), outcome("b", 1), outcome("b", 2, effects=(ELSEWHERE,))])
+    assert await store.claim_effects([], 10_000, 20_000, 100, 1_001) == []  # due at 1,001 and 1,002
+    assert [due.effect for due in await store.claim_effects([], 10_000, 20_000, 100, 1_002)] == [REAUTH]
+    assert await store.claim_effects([], 15_000, 30_000, 100, 15_000) == [DueEffect("b", 2, 0, 0, ELSEWHERE)]
+    assert [due.attempts for due in await store.claim_effects([], 90_000, 95_000, 1, 90_000)] == [1]
+
+
+async def test_effects_are_told_when_they_are_durable(store):
+    heard = asyncio.Queue()
+    store.listen(lambda topic, _: heard.put_nowait(topic))
+    await store.commit([outcome("a")])
+    await store.commit([outcome("a", 2, effects=(ABORT,))])
+    assert await asyncio.wait_for(heard.get(), 10) == "effects"
+    assert len(await claimed(store)) == 1
+    assert heard.empty()
+
+
 async def test_only_so_many_effects_are_claimed(store):
     await store.commit([outcome(effects=(ABORT,) * 5)])
     numbers = [[due.number for due in await claimed(store, limit=2)] for _ in range(4)]

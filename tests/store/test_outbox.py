@@ -8,6 +8,7 @@ import pytest
 from ocs.charging.outcome import Effect
 from ocs.limits import EFFECT_ATTEMPTS_MAX
 from ocs.nms.metrics import Metrics
+from ocs.store import outbox
 from ocs.store.interface import StoreDown
 from ocs.store.leading import Leading
 from ocs.store.memory import MemoryStore
@@ -25,7 +26,7 @@ class Node:
         self.peers = peers
         self.did = []
         self.works = True
-        self.now_ns = 100 * S
+        self.now_ns = 10 * S
         self.metrics = Metrics()
         self.outbox = Outbox(store, {"reauth": self.do}, lambda: self.peers, lambda: self.now_ns, self.metrics.store)
 
@@ -98,6 +99,57 @@ async def test_a_node_that_dies_leaves_it_to_another(store):
     south.now_ns += CLAIM_S * S
     await south.outbox.round()
     assert south.did == [("agent", "s")]
+
+
+async def test_what_is_for_a_peer_that_nobody_reaches_is_tried_by_anybody_and_given_up(store):
+    node = Node(store, "pgw")
+    node.works = False
+    await cause(store, Effect("reauth", "gone", "s"))
+    for _ in range(4 * EFFECT_ATTEMPTS_MAX):
+        await node.outbox.round()
+        node.now_ns += CLAIM_S * S
+    assert len(node.did) == EFFECT_ATTEMPTS_MAX
+    assert node.counted("given_up") == 1
+
+
+async def test_one_slow_peer_stops_nobody(store, monkeypatch):
+    monkeypatch.setattr(outbox, "EFFECTS_PER_ROUND_MAX", 2)
+    node = Node(store, "pgw")
+    slow = asyncio.Event()
+
+    async def do(due):
+        node.did.append(due.effect.session_id)
+        if due.effect.session_id.startswith("slow"):
+            await slow.wait()
+        return True
+
+    node.do = do
+    node.outbox = Outbox(store, {"reauth": do}, lambda: ("pgw",), lambda: node.now_ns, node.metrics.store)
+    node.outbox.start()
+    await cause(store, *(Effect("reauth", "pgw", name) for name in ("slow", "a", "b", "c", "slow 2", "d")))
+    await idle()
+    assert node.did == ["slow", "a", "b", "c", "slow 2"]
+    slow.set()
+    await idle()
+    assert node.did[5:] == ["d"]
+    assert node.counted("done") == 6
+    await node.outbox.stop()
+
+
+async def test_a_store_that_goes_down_when_it_is_done_leaves_it_to_a_later_time(store, monkeypatch):
+    node = Node(store, "pgw")
+    await cause(store, Effect("reauth", "pgw", "s"))
+
+    async def down(_):
+        raise StoreDown("gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "finish_effect", down)
+        await node.outbox.round()
+    node.now_ns += CLAIM_S * S
+    await node.outbox.round()
+    await node.outbox.round()
+    assert len(node.did) == 2
 
 
 async def test_a_store_that_is_down_is_asked_again(store, monkeypatch):

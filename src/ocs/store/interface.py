@@ -160,10 +160,13 @@ class Store(Protocol):
     async def audit(self, account_ids: Sequence[str]) -> list[Audit]:
         """The ledger of those of the accounts that there are, in the order of their ids, all as of one moment."""
 
-    async def claim_effects(self, peers: Collection[str], now_ns: int, until_ns: int, limit: int) -> list[DueEffect]:
+    async def claim_effects(
+        self, peers: Collection[str], now_ns: int, until_ns: int, limit: int, stray_ns: int = 0
+    ) -> list[DueEffect]:
         """Effects that are due, for one of `peers` or for any node, oldest first: the caller's until `until_ns`.
 
-        Then they are due again, with one attempt more. Two callers never get the same effect for the same time.
+        What was due before `stray_ns` is handed out whomever it is for: nobody seems to reach that peer. Then they are
+        due again, with one attempt more. Two callers never get the same effect for the same time.
         """
 
     async def finish_effect(self, done: DueEffect) -> None:

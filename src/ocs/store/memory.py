@@ -102,6 +102,8 @@ class MemoryStore:
         self._cdr_keys.update(cdr_keys)
         for row in batch.effects:
             self._outbox[row.account_id, row.version, row.number] = (row.due_at_ns, 0, row.effect)
+        if batch.effects:
+            self._nodes.tell("effects", "")
         return batch.applied
 
     async def due(self, now_ns: int, limit: int) -> list[DueSession]:
@@ -159,11 +161,13 @@ class MemoryStore:
             for account in accounts
         ]
 
-    async def claim_effects(self, peers: Collection[str], now_ns: int, until_ns: int, limit: int) -> list[DueEffect]:
+    async def claim_effects(
+        self, peers: Collection[str], now_ns: int, until_ns: int, limit: int, stray_ns: int = 0
+    ) -> list[DueEffect]:
         due = sorted(
             (due_at_ns, key)
             for key, (due_at_ns, _, effect) in self._outbox.items()
-            if due_at_ns <= now_ns and (not effect.peer or effect.peer in peers)
+            if due_at_ns <= now_ns and (not effect.peer or effect.peer in peers or due_at_ns < stray_ns)
         )[:limit]
         claimed = []
         for _, key in due:

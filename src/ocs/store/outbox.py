@@ -19,6 +19,10 @@ PERIOD_S: Final = 5.0
 """How often it looks without being told that there is something."""
 CLAIM_S: Final = 30
 """How long an effect is left to the node that took it on; then it is due again."""
+STRAY_S: Final = 60
+"""After that time an effect for a peer that nobody reaches is tried by any node, and so given up in the end."""
+
+_S: Final = 1_000_000_000
 
 Do = Callable[[DueEffect], Awaitable[bool]]
 """Does one effect. True: it is done, or there is no sense in it any more; False: again later."""
@@ -46,6 +50,7 @@ class Outbox:
         self._metrics = metrics
         self._told = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._doing: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         """Look from now on."""
@@ -59,6 +64,9 @@ class Outbox:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
             self._task = None
+        for task in self._doing:
+            task.cancel()
+        await asyncio.gather(*self._doing, return_exceptions=True)
 
     def wake(self) -> None:
         """There may be something to do."""
@@ -72,7 +80,7 @@ class Outbox:
         while True:
             self._told.clear()
             try:
-                full = await self.round()
+                full = await self._take_on()
             except StoreDown:
                 self._metrics.down()
                 full = False
@@ -85,12 +93,38 @@ class Outbox:
                         await self._told.wait()
 
     async def round(self) -> bool:
-        """Do what is due now; returns whether there may be more. Raises StoreDown."""
+        """Do what is due now, to its end; returns whether there may be more. Raises StoreDown."""
+        full = await self._take_on()
+        while self._doing:
+            await asyncio.wait(self._doing)
+        return full
+
+    async def _take_on(self) -> bool:
+        """Begin what is due, as far as there is room beside what is being done: one slow peer must not stop all."""
+        room = EFFECTS_PER_ROUND_MAX - len(self._doing)
+        if not room:
+            return False
         now_ns = self._now_ns()
-        until_ns = now_ns + CLAIM_S * 1_000_000_000
-        claimed = await self._store.claim_effects(self._peers(), now_ns, until_ns, EFFECTS_PER_ROUND_MAX)
-        await asyncio.gather(*(self._see_to(due) for due in claimed))
-        return len(claimed) >= EFFECTS_PER_ROUND_MAX
+        until_ns, stray_ns = now_ns + CLAIM_S * _S, now_ns - STRAY_S * _S
+        claimed = await self._store.claim_effects(self._peers(), now_ns, until_ns, room, stray_ns)
+        for due in claimed:
+            task = asyncio.get_running_loop().create_task(self._do(due))
+            self._doing.add(task)
+            task.add_done_callback(self._done)
+        return len(claimed) >= room
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        if len(self._doing) >= EFFECTS_PER_ROUND_MAX:
+            self.wake()
+        self._doing.discard(task)
+
+    async def _do(self, due: DueEffect) -> None:
+        try:
+            await self._see_to(due)
+        except StoreDown:  # then it is due again after a while
+            self._metrics.down()
+        except Exception:  # noqa: BLE001
+            _log.exception("outbox_failed")
 
     async def _see_to(self, due: DueEffect) -> None:
         kind = due.effect.kind

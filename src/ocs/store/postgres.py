@@ -241,9 +241,12 @@ class PostgresStore:
 
     # The outbox, and what is between nodes.
 
-    async def claim_effects(self, peers: Collection[str], now_ns: int, until_ns: int, limit: int) -> list[DueEffect]:
+    async def claim_effects(
+        self, peers: Collection[str], now_ns: int, until_ns: int, limit: int, stray_ns: int = 0
+    ) -> list[DueEffect]:
         names = ["", *peers]
-        return await self._list(lambda connection: ledger.claim_effects(connection, names, now_ns, until_ns, limit))
+        claim = ledger.Claim(names, now_ns, until_ns, limit, stray_ns)
+        return await self._list(lambda connection: ledger.claim_effects(connection, claim))
 
     async def finish_effect(self, done: DueEffect) -> None:
         await self._rows(sql.FINISH_EFFECT.sql, done.account_id, done.version, done.number)

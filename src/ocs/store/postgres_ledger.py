@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -82,11 +82,19 @@ async def due(connection: Connection, now_ns: int, limit: int) -> list[DueSessio
     return []  # there is more to put off than one call does: the next one goes on
 
 
-async def claim_effects(
-    connection: Connection, peers: Sequence[str], now_ns: int, until_ns: int, limit: int
-) -> list[DueEffect]:
+class Claim(NamedTuple):
+    """The arguments of `Store.claim_effects`; "" among the peers stands for effects that any node does."""
+
+    peers: Sequence[str]
+    now_ns: int
+    until_ns: int
+    limit: int
+    stray_ns: int
+
+
+async def claim_effects(connection: Connection, claim: Claim) -> list[DueEffect]:
     """`Store.claim_effects`: of several that see the same effect due, it is whose UPDATE moves its time."""
-    due = await connection.fetch(DUE_EFFECTS.sql, now_ns, peers, limit)
+    due = await connection.fetch(DUE_EFFECTS.sql, claim.now_ns, claim.peers, claim.limit, claim.stray_ns)
     if not due:
         return []
     ordered = sorted(due)
@@ -94,7 +102,7 @@ async def claim_effects(
     mine = {
         (account_id, version, number): DueEffect(account_id, version, number, attempts - 1, effect_of(effect))
         for account_id, version, number, attempts, effect in await connection.fetch(
-            CLAIM_EFFECTS.sql, *columns, until_ns
+            CLAIM_EFFECTS.sql, *columns, claim.until_ns
         )
     }
     return [mine[key] for row in due if (key := (row[0], row[1], row[2])) in mine]

@@ -201,7 +201,8 @@ LOAD_ANSWERS: Final = Statement(
 # The outbox: candidates first, then each goes to whoever moves its time first.
 DUE_EFFECTS: Final = Statement(
     "due_effects",
-    "SELECT account_id, version, number, due_at_ns FROM outbox WHERE due_at_ns <= $1 AND peer = ANY ($2::text[])"
+    "SELECT account_id, version, number, due_at_ns FROM outbox"
+    " WHERE due_at_ns <= $1 AND (peer = ANY ($2::text[]) OR due_at_ns < $4::bigint)"
     " ORDER BY due_at_ns, account_id, version, number LIMIT $3",
     ("outbox",),
     hot=False,

@@ -106,7 +106,10 @@ class SqliteStore:
     # Writing.
 
     async def commit(self, outcomes: Sequence[Outcome]) -> list[Applied]:
-        return await self._writer.call(lambda connection: self._commit(connection, outcomes))
+        applied = await self._writer.call(lambda connection: self._commit(connection, outcomes))
+        if any(outcome.effects and fate is Applied.DONE for outcome, fate in zip(outcomes, applied, strict=True)):
+            self._nodes.tell("effects", "")
+        return applied
 
     def _commit(self, connection: sqlite3.Connection, outcomes: Sequence[Outcome]) -> list[Applied]:
         connection.execute("BEGIN IMMEDIATE")
@@ -298,9 +301,11 @@ class SqliteStore:
 
     # The outbox.
 
-    async def claim_effects(self, peers: Collection[str], now_ns: int, until_ns: int, limit: int) -> list[DueEffect]:
+    async def claim_effects(
+        self, peers: Collection[str], now_ns: int, until_ns: int, limit: int, stray_ns: int = 0
+    ) -> list[DueEffect]:
         return await self._writer.call(
-            lambda connection: sqlite_ledger.claim_effects(connection, peers, now_ns, until_ns, limit)
+            lambda connection: sqlite_ledger.claim_effects(connection, peers, now_ns, until_ns, limit, stray_ns)
         )
 
     async def finish_effect(self, done: DueEffect) -> None:

@@ -64,15 +64,16 @@ def queue_effects(connection: sqlite3.Connection, effects: Sequence[QueuedEffect
 
 
 def claim_effects(
-    connection: sqlite3.Connection, peers: Collection[str], now_ns: int, until_ns: int, limit: int
+    connection: sqlite3.Connection, peers: Collection[str], now_ns: int, until_ns: int, limit: int, stray_ns: int
 ) -> list[DueEffect]:
     """`Store.claim_effects`."""
     names = ["", *peers]
     places = ", ".join("?" * len(names))
     rows = connection.execute(
         "SELECT account_id, version, number, attempts, effect FROM outbox"  # noqa: S608
-        f" WHERE due_at_ns <= ? AND peer IN ({places}) ORDER BY due_at_ns, account_id, version, number LIMIT ?",
-        (now_ns, *names, limit),
+        f" WHERE due_at_ns <= ? AND (peer IN ({places}) OR due_at_ns < ?)"
+        " ORDER BY due_at_ns, account_id, version, number LIMIT ?",
+        (now_ns, *names, stray_ns, limit),
     ).fetchall()
     if rows:
         connection.execute("BEGIN IMMEDIATE")
