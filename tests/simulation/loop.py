@@ -1,8 +1,9 @@
 """An event loop of its own time: it never waits, does no I/O, and runs processes that can be killed at any step.
 
-Time is an int of nanoseconds that moves when nothing is ready: straight to the next timer. Each callback belongs to the
-process in whose context it was made. A process runs as a loop runs: what is ready when its turn begins, first in, first
-out; which process has the next turn is for the dice. What belongs to a process that was killed never runs again.
+Time is an int of nanoseconds. Each step takes a little of it; when nothing is ready, it goes straight to the next
+timer. Each callback belongs to the process in whose context it was made. A process runs as a loop runs: what is ready
+when its turn begins, first in, first out; which process has the next turn is for the dice. What belongs to a process
+that was killed never runs again.
 """
 
 from __future__ import annotations
@@ -17,12 +18,16 @@ from itertools import count
 from math import ceil
 
 NS_PER_S = 1_000_000_000
+STEP_NS = 10_000
+"""What one step takes: who goes round and round until something happens does not stop the clock."""
+STEPS_MAX = 20_000_000
+"""More steps than any simulation takes."""
 
 _process: ContextVar[Process] = ContextVar("process")
 
 
 class Stuck(Exception):
-    """Nothing is ready, and nothing ever will be."""
+    """Nothing happens any more, or the same for ever."""
 
 
 class Process:
@@ -127,9 +132,11 @@ class SimLoop(asyncio.BaseEventLoop):
         """Run until `done()`, asked between turns, or until `limit_ns`; returns whether it is done. Stuck."""
         before = events._get_running_loop()
         events._set_running_loop(self)
+        timers = self._timers
         try:
             while not done():
-                if not self._runnable and not self._wake(limit_ns):
+                overdue = timers and timers[0][0] <= self.now_ns
+                if (overdue or not self._runnable) and not self._wake(limit_ns):
                     return False
                 self._turn()
         finally:
@@ -142,11 +149,13 @@ class SimLoop(asyncio.BaseEventLoop):
         while timers and timers[0][2]._cancelled:
             heapq.heappop(timers)
         if not timers:
-            raise Stuck
-        if timers[0][0] > limit_ns:
-            self.now_ns = limit_ns
+            raise Stuck("nothing is ready, and nothing ever will be")
+        if self.steps > STEPS_MAX:
+            raise Stuck("it goes round and round")
+        if max(self.now_ns, timers[0][0]) > limit_ns:
+            self.now_ns = max(self.now_ns, limit_ns)
             return False
-        self.now_ns = now_ns = timers[0][0]
+        self.now_ns = now_ns = max(self.now_ns, timers[0][0])
         while timers and timers[0][0] <= now_ns:
             handle = heapq.heappop(timers)[2]
             if handle._cancelled:
@@ -179,6 +188,7 @@ class SimLoop(asyncio.BaseEventLoop):
                     return
                 process.steps_left -= 1
             self.steps += 1
+            self.now_ns += STEP_NS
             handle._run()
             if not process.alive:
                 return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ocs.balances.choice import OWNER_SEPARATOR
 from ocs.charging.outcome import Outcome
+from ocs.charging.session import Session
 from tests.simulation.gateways import TRANSIENT, Ask
 from tests.simulation.messages import result_of
 
@@ -24,12 +25,14 @@ class Watch:
         self.held: dict[tuple[str, str], int] = {}
         self._holds: dict[tuple[str, str], dict[tuple[str, str], int]] = {}
         self._released: set[str] = set()
+        self._open: dict[str, Session] = {}
 
     def committed(self, outcome: Outcome) -> None:
         """An outcome is in the store from now on."""
         session = outcome.session
         if session is not None:
             self._count_holds(session)
+            self._held_long_enough(session, outcome)
         for write in outcome.writes:
             entry = write.entry
             if entry.session_id and entry.request and entry.kind != "shared":
@@ -53,6 +56,21 @@ class Watch:
             self.held[place] = self.held.get(place, 0) + amount
         if holds:
             self._holds[key] = holds
+
+    def _held_long_enough(self, session: Session, outcome: Outcome) -> None:
+        """A timer gives back what nobody can use any more."""
+        before = self._open.get(session.key)
+        entry = outcome.writes[0].entry
+        if before is not None and entry.kind == "expire":
+            after = {(group.rating_group, group.service_id): group for group in session.groups}
+            for group in before.groups:
+                kept = after[group.rating_group, group.service_id].holds
+                if group.holds and not kept and group.valid_until_ns > entry.at_ns:
+                    self.world.fail("no_oversell", f"{session.key} lost its holds before its grants were over")
+        if session.is_open:
+            self._open[session.key] = session
+        else:
+            self._open.pop(session.key, None)
 
     def _charged_once(self, entry) -> None:
         key = (entry.session_id, entry.request)
