@@ -26,7 +26,8 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
 
     version: of the account after the entry.
     kind: "open", "charge", "shared" (by the session of another account), "expire", "late", "unknown_session", "refund",
-        "topup", "set", "reset", "remove", "expiry", "status".
+        "topup", "set", "reset", "remove", "expiry", "status"; "end" (of a session, from here); "reauth" and "abort"
+        (clients were asked to come again, or to stop: no balance changes).
     at_ns: Unix time in nanoseconds of the decision.
     session_id, request: the session and the request in it, e.g. "U/3" or "2:U/3" in sub-session 2; "" otherwise.
     postings: changes of balances, at most one per balance.

@@ -15,8 +15,8 @@ from ocs.rating.units import Measure
 class SessionState(Enum):
     """Life of a session row. Only OPEN has holds; the others are the memory of repeats, kept 24 h.
 
-    CLOSED: ended by TERMINATION, or an EVENT; EXPIRED: ended by a timer; REFUSED: an INITIAL that opened no session;
-    UNKNOWN: never opened here, but a report of it was refused and remembered.
+    CLOSED: ended by TERMINATION, or an EVENT; EXPIRED: ended by a timer or from here; REFUSED: an INITIAL that opened
+    no session; UNKNOWN: never opened here, but a report of it was refused and remembered.
     """
 
     OPEN = "open"
