@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 import structlog
 
+from ocs.store.background import Background
 from ocs.store.interface import StoreDown
 from ocs.store.leading import Leading
 
@@ -33,20 +34,17 @@ class Duties:
         self._leading = leading
         self._duties = duties
         self._at_work = False
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background()
 
     def start(self) -> None:
         """Ask for the lease from now on."""
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        self._background.begin(self._run())
 
     async def stop(self) -> None:
         """End the duties, and leave them to another node at once."""
-        if self._task is None:
+        if not self._background.running:
             return
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
-        self._task = None
+        await self._background.end()
         await self._set(at_work=False)
         with contextlib.suppress(StoreDown):  # then the lease runs out
             await self._leading.resign()
@@ -79,19 +77,15 @@ class Repeated:
         self._name = name
         self._work = work
         self._period_s = period_s
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background()
 
     def start(self) -> None:
         """Begin."""
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        self._background.begin(self._run())
 
     async def stop(self) -> None:
         """End, also in the middle of it."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+        await self._background.end()
 
     async def _run(self) -> None:
         while True:

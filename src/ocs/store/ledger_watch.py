@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable
 from typing import Final
@@ -19,6 +18,7 @@ from ocs.limits import (
 )
 from ocs.nms.metrics import Metrics
 from ocs.rating.units import NS_PER_S
+from ocs.store.background import Background
 from ocs.store.interface import Store, StoreDown
 from ocs.store.ledger import verify
 
@@ -40,7 +40,7 @@ class LedgerWatch:
         self._store = store
         self._now_ns = now_ns
         self._metrics = metrics
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background()
         self._after = ""
         self._accounts = 0
         self._imbalanced = 0
@@ -49,15 +49,12 @@ class LedgerWatch:
     def start(self) -> None:
         """Look from now on, from the first account."""
         self._begin_again()
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        self._background.begin(self._run())
 
     async def stop(self) -> None:
         """Look no more."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+        if self._background.running:
+            await self._background.end()
             self._metrics.ledger.verified(0, 0, 0)
 
     async def _run(self) -> None:

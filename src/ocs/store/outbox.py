@@ -11,6 +11,7 @@ import structlog
 
 from ocs.limits import EFFECT_ATTEMPTS_MAX, EFFECTS_PER_ROUND_MAX
 from ocs.nms.store_metrics import StoreMetrics
+from ocs.store.background import Background
 from ocs.store.interface import DueEffect, Store, StoreDown
 
 _log = structlog.get_logger()
@@ -49,21 +50,17 @@ class Outbox:
         self._now_ns = now_ns
         self._metrics = metrics
         self._told = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background()
         self._doing: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         """Look from now on."""
         self._store.listen(self._heard)
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        self._background.begin(self._run())
 
     async def stop(self) -> None:
         """Take on nothing more; what was begun and is not finished is due again after a while."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+        await self._background.end()
         for task in self._doing:
             task.cancel()
         await asyncio.gather(*self._doing, return_exceptions=True)

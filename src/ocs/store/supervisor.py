@@ -15,6 +15,7 @@ from ocs.charging.requests import Result
 from ocs.charging.session import Session
 from ocs.limits import FORGOTTEN_PER_ROUND_MAX, SUPERVISED_PER_ROUND_MAX
 from ocs.nms.metrics import Metrics
+from ocs.store.background import Background
 from ocs.store.commands import Failed
 from ocs.store.dispatcher import Dispatcher
 from ocs.store.interface import DueSession, Store, StoreDown
@@ -67,20 +68,16 @@ class Supervisor:
         self._spool = spool
         self._charge_spooled = charge_spooled
         self._period_s = period_s
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background()
         self._broken: set[DueSession] = set()
 
     def start(self) -> None:
         """Look from now on."""
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        self._background.begin(self._run())
 
     async def stop(self) -> None:
         """Look no more; what was begun is finished by the dispatcher."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+        await self._background.end()
         if self._leading is not None:
             with contextlib.suppress(StoreDown):  # then the lease runs out
                 await self._leading.resign()
