@@ -14,14 +14,20 @@ from tests.simulation.messages import PROXIABLE, REQUEST, RETRANSMISSION, frame,
 from tests.simulation.network import LOOPBACK, Wire, is_credit_control
 
 MS = 1_000_000
+SUCCESS = 2001
 TRANSIENT = (3002, 3004)
 
 
 class Ask:
-    """One request. usage: what it reports by rating group. stored: the first answer that came after it was stored."""
+    """One request. usage: what it reports by rating group. stored: the first answer that came after it was stored.
 
-    __slots__ = ("answered", "body", "end_to_end_id", "kind", "name", "play", "result", "sends", "stored", "timer",
-                 "usage")  # fmt: skip
+    opened: it was made when the session's first answer had come, and had been a good one.
+    """
+
+    __slots__ = (
+        *("answered", "body", "end_to_end_id", "kind", "name", "opened", "play"),
+        *("result", "sends", "stored", "timer", "usage"),
+    )
 
     def __init__(self, play, kind: int, number: int, body: bytes, end_to_end_id: int, usage: dict) -> None:
         self.play = play
@@ -30,6 +36,7 @@ class Ask:
         self.body = body
         self.end_to_end_id = end_to_end_id
         self.usage = usage
+        self.opened = bool(play.asks) and play.asks[0].answered and play.asks[0].result == SUCCESS
         self.sends = 0
         self.answered = False
         self.result = 0
