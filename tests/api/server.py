@@ -60,6 +60,7 @@ class Server:
         self.reloaded = Reloaded(done=True, tariff_version="t2")
         self.peer_views: Sequence[PeerView] = ()
         self.steered: list[tuple[str, bool]] = []
+        self.tracer = None
         self.keys = 0
 
     def now_ns(self) -> int:

@@ -28,6 +28,7 @@ class LocalServer:
         self.store = store_of(settings.store_url)
         self.commands = DirectCommands(self.store)
         self.metrics = Metrics()
+        self.tracer = None
 
     def now_ns(self) -> int:
         return time.time_ns()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -13,6 +13,9 @@ from ocs.charging.session import Session
 from ocs.config.settings import Settings
 from ocs.nms.metrics import Metrics
 from ocs.store.interface import Store
+
+if TYPE_CHECKING:
+    from ocs.api.traces import Tracer
 
 Decision = Callable[[Account | None, Session | None], Outcome]
 """A pure function of the account and the session as they are now; it may be called again when they have moved."""
@@ -79,6 +82,11 @@ class Server(Protocol):
     @property
     def settings(self) -> Settings:
         """The configuration in use."""
+        ...
+
+    @property
+    def tracer(self) -> Tracer | None:
+        """Where traces are begun and read, None where no server runs."""
         ...
 
     def now_ns(self) -> int:

@@ -23,6 +23,7 @@ from ocs.daemon.duties import Duties, Duty, Repeated
 from ocs.daemon.first_start import open_accounts
 from ocs.daemon.reloading import reload_folder
 from ocs.daemon.timers import Timers
+from ocs.daemon.tracing import NodeTracer
 from ocs.daemon.watching import Watch
 from ocs.diameter.applications.credit_control import CreditControl
 from ocs.diameter.applications.observers import Refusal
@@ -73,6 +74,7 @@ class OcsServer:
         self.duties = Duties(Leading(self.store, "duties", holder), self._duties())
         self.watch = Watch(self.store, metrics)
         self.node: Node | None = None
+        self.tracer: NodeTracer | None = None
         self.http: HttpListener | None = None
         self.http_address = ("", 0)
         self.opened = 0
@@ -102,6 +104,7 @@ class OcsServer:
             await self.node.start()
         except OSError as error:
             raise _cannot_listen(error, settings) from error
+        self.tracer = NodeTracer(self.node, lambda: self.credit_control.setup.rules.order)
         self.supervisor.start()
         self.duties.start()
         self.watch.start()
@@ -122,6 +125,8 @@ class OcsServer:
     async def close(self) -> None:
         """Close what is open, in the reverse order of the start."""
         self.watch.stop()
+        if self.tracer is not None:
+            self.tracer.stop()
         if self.http is not None:
             await self.http.stop()
         if self.spool is not None:
