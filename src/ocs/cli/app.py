@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ocs import __version__
-from ocs.cli import account, bench, check, db, explain, ledger, records, schema, serve, simulate, tariff
+from ocs.cli import account, bench, check, db, explain, ledger, records, schema, serve, simulate, tariff, trace
 
 app = typer.Typer(
     name="ocs",
@@ -47,3 +47,4 @@ app.command()(records.cdrs)
 app.command()(records.sessions)
 app.command()(records.peers)
 app.command()(records.reload)
+app.command()(trace.trace)

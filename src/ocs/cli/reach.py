@@ -72,6 +72,10 @@ class Api:
         """The JSON of POST."""
         return self._call("POST", path, _JSON, json.dumps(body).encode())
 
+    def delete(self, target: str) -> Any:
+        """The JSON of DELETE."""
+        return self._call("DELETE", target, {}, b"")
+
     def change(self, path: str, body: Mapping[str, object], key: str) -> dict[str, Any]:
         """POST a change under an idempotency key, with the key in what comes back; "" = a new one.
 
