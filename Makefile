@@ -16,7 +16,8 @@ SEED ?= 1
 REQUESTS ?= 1000000
 JOBS ?= 2
 # Debian's names of the real peers that tests/interop talks to.
-PEERS := freediameter freediameter-extensions iproute2 kamailio kamailio-ims-modules openssl sip-tester tshark
+PEERS := erlang-base erlang-dev erlang-diameter freediameter freediameter-extensions iproute2 kamailio \
+  kamailio-ims-modules openssl sip-tester tshark
 # A kernel with SCTP, to be run as a program, and who is spoken with in it.
 SCTP_PEERS := freediameter freediameter-extensions iproute2 openssl user-mode-linux
 

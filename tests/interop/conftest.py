@@ -13,7 +13,7 @@ from tests.interop.ocs_server import OcsServer
 
 # freeDiameter drops the addresses of 127/8, so the loopback has one more.
 ADDRESS = "10.44.0.1"
-PROGRAMS = ("freeDiameterd", "ip", "kamailio", "openssl", "sipp", "tshark")
+PROGRAMS = ("diameterc", "erl", "erlc", "freeDiameterd", "ip", "kamailio", "openssl", "sipp", "tshark")
 
 
 @pytest.fixture(scope="session", autouse=True)
