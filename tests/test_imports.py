@@ -32,7 +32,7 @@ CLOCK_CALLS = frozenset("now utcnow today".split())
 # Rooms where money and usage are ints (or exact fractions), never binary floats.
 EXACT = ("charging*", "rating*", "balances*", "actions*")
 # Rooms that may run on the event loop.
-ASYNC = (*WIRED, "daemon*", "store*", "api*", "bench*", "cli.simulation")
+ASYNC = (*WIRED, "daemon*", "store*", "api*", "bench*", "cli.simulation", "cli.replaying")
 
 Matrix = dict[str, frozenset[str]]
 ALL = frozenset({"*"})

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ocs import __version__
-from ocs.cli import account, bench, check, db, explain, ledger, records, schema, serve, simulate, tariff, trace
+from ocs.cli import account, bench, check, db, explain, ledger, records, replay, schema, serve, simulate, tariff, trace
 
 app = typer.Typer(
     name="ocs",
@@ -48,3 +48,4 @@ app.command()(records.sessions)
 app.command()(records.peers)
 app.command()(records.reload)
 app.command()(trace.trace)
+app.command()(replay.replay)
