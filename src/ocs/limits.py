@@ -36,6 +36,18 @@ WATCHDOG_S: Final = 30
 DRAIN_TIMEOUT_S: Final = 5
 ANSWER_DEADLINE_S: Final = 4
 
+# Overload: how long requests may wait for answers unless the configuration says otherwise; how often it is looked at,
+# also where nothing is answered; how long a wait is borne, and with how few requests it means nothing; how long
+# a report to others holds, how long one of theirs may, and how many of theirs are remembered.
+OVERLOAD_DELAY_MS: Final = 100
+OVERLOAD_LOOK_MS: Final = 100
+OVERLOAD_LOOK_MAX_MS: Final = 1_000
+OVERLOAD_INTERVAL_MS: Final = 300
+OVERLOAD_WAITING_MIN: Final = 16
+OVERLOAD_VALIDITY_S: Final = 30
+OVERLOAD_VALIDITY_MAX_S: Final = 86_400
+OVERLOAD_REPORTS_MAX: Final = 4_096
+
 # SCTP: streams each way, tries of an INIT, how long the kernel waits on a path, when it gives up a path or all of them.
 # A message that is lost on one path goes over another well within ANSWER_DEADLINE_S.
 SCTP_STREAMS_MAX: Final = 16
@@ -65,6 +77,7 @@ EVENT_TIME_FUTURE_MAX_S: Final = 300
 SEGMENTS_PER_REPORT_MAX: Final = 1_000
 SESSION_ID_OCTETS_MAX: Final = 1_024
 REFUNDABLE_CHARGES_MAX: Final = 64
+REMEMBERED_RATES_MAX: Final = 65_536
 
 # Store
 BATCH_OUTCOMES_MAX: Final = 256
@@ -134,6 +147,8 @@ LIMITS: Final[dict[str, Limit]] = {
     "peer_own_requests": Limit(PEER_OWN_REQUESTS_MAX, 0),
     "own_answer_timeout_s": Limit(OWN_ANSWER_TIMEOUT_S, 0),
     "answer_deadline_s": Limit(ANSWER_DEADLINE_S, 3004),
+    "overload_delay_ms": Limit(OVERLOAD_DELAY_MS, 3004),
+    "overload_reports": Limit(OVERLOAD_REPORTS_MAX, 0),
     "groups_per_session": Limit(GROUPS_PER_SESSION_MAX, 5012),
     "groups_per_request": Limit(GROUPS_PER_REQUEST_MAX, 5009),
     "number_gaps_per_session": Limit(NUMBER_GAPS_PER_SESSION_MAX, 5012),

@@ -22,7 +22,7 @@ PGW = make_origin("pgw.example.com", "example.com", 1)
 SERVED = [avp("Auth-Application-Id", 4), avp("CC-Request-Type", 1), avp("CC-Request-Number", 0)]
 
 
-def settings(*rules, host="127.0.0.1"):
+def settings(*rules, host="127.0.0.1", **more):
     return Settings(
         identity="ocs.example.com",
         realms=("example.com", "ims.example.com"),
@@ -34,6 +34,7 @@ def settings(*rules, host="127.0.0.1"):
         http_port=0,
         tariff=None,
         subscribers=(),
+        **more,
     )
 
 
@@ -95,6 +96,8 @@ class Notes(NullObserver):
         self.answers = 0
         self.open = 0
         self.waiting = 0
+        self.shed_ones = []
+        self.delay_s = self.percent = 0
 
     def peer_state(self, peer, state):
         self.states.append((peer, state.value))
@@ -110,6 +113,12 @@ class Notes(NullObserver):
 
     def refused(self, peer, command, application, result_code):
         self.refusals.append(int(result_code))
+
+    def shed(self, kind, priority):
+        self.shed_ones.append((kind, priority))
+
+    def overload(self, seconds, percent):
+        self.delay_s, self.percent = seconds, percent
 
     def failover(self, peer):
         self.failovers.append(peer)

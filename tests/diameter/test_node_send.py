@@ -56,7 +56,7 @@ async def test_to_a_peer_that_connected_to_us(scene):
     (request,) = client.requests
     assert (request.command_code, request.application_id) == (RAR, 4)
     assert request.flags == FLAG_REQUEST | FLAG_PROXIABLE
-    assert [part.code for part in request.avps] == [263, 264, 296, 283, 293, 258, 285]
+    assert [part.code for part in request.avps] == [263, 264, 296, 283, 293, 258, 285, 621]
     assert [request.find(code).data for code in (263, 264, 296, 283, 293)] == [
         b"pgw.example.net;1;2",
         b"ocs.example.com",

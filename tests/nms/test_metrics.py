@@ -32,6 +32,9 @@ PROMISED = {
     "ocs_balance_commit_duration_seconds": set(),
     "ocs_cdr_written_total": {"sink"},
     "ocs_limit_hits_total": {"limit"},
+    "ocs_overload_refused_total": {"kind", "priority"},
+    "ocs_overload_delay_seconds": set(),
+    "ocs_overload_reduction_percent": set(),
     "ocs_repeats_total": set(),
     "ocs_number_gaps_total": set(),
     "ocs_late_usage_total": {"service"},
@@ -186,6 +189,15 @@ def test_a_connection_without_a_peer_is_counted_apart(metrics):
     metrics.diameter.closed("pgw.example.com", "watchdog")
     assert value(metrics, "ocs_unmatched_connections_closed_total", reason="no_cer") == 1
     assert value(metrics, "ocs_diameter_connections_closed_total", reason="watchdog") == 1
+
+
+def test_an_overload(metrics):
+    assert value(metrics, "ocs_overload_refused_total", kind="update", priority="15") == 0
+    metrics.diameter.shed("new", 10)
+    metrics.diameter.overload(0.25, 40)
+    assert value(metrics, "ocs_overload_refused_total", kind="new", priority="10") == 1
+    assert value(metrics, "ocs_overload_delay_seconds") == 0.25
+    assert value(metrics, "ocs_overload_reduction_percent") == 40
 
 
 def test_a_new_tariff_replaces_the_old_one(metrics):

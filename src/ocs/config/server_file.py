@@ -18,6 +18,7 @@ from ocs.config.values import (
     REALM,
     STORE,
     integer,
+    milliseconds,
     seconds,
 )
 from ocs.rating.numbers import Numbering
@@ -55,6 +56,7 @@ class RawServer(Raw, frozen=True, kw_only=True):
     http: RawHttp | None = None
     tls: RawTls | None = None
     emergency_grant_validity_s: int | None = None
+    overload_delay_ms: int | None = None
 
 
 NUMBERING = Record(
@@ -97,6 +99,9 @@ SERVER_FILE = Record(
         "tls": Field(TLS, "own certificate, and whom to believe"),
         "emergency_grant_validity": Field(
             seconds(60, _DAY_S), "life of a grant to an emergency number", into="emergency_grant_validity_s"
+        ),
+        "overload_delay": Field(
+            milliseconds(20, 2_000), "how long answers may take before requests are refused", into="overload_delay_ms"
         ),
     },
 )

@@ -12,6 +12,7 @@ from ocs.balances.account import Account, Balance, Counter, Status
 from ocs.charging.policy import ServicePolicy
 from ocs.config.document import Node
 from ocs.config.schema import Located
+from ocs.limits import OVERLOAD_DELAY_MS
 from ocs.rating.tariff import Tariff
 
 
@@ -137,6 +138,7 @@ class Settings(msgspec.Struct, frozen=True):
     """All of a configuration folder.
 
     identity: own Origin-Host; realms: served, the first is the own Origin-Realm.
+    overload_delay_ms: how long requests may wait for their answers before some are refused.
     cluster: Origin-Hosts of the other nodes that share the store: what is meant for them is served here, too.
     subscription_order: which Subscription-Id counts when several are given, e.g. ("imsi", "msisdn", "sip", ...).
     services: by name.
@@ -162,3 +164,4 @@ class Settings(msgspec.Struct, frozen=True):
     tests: tuple[Located[Node], ...] = ()
     tls: Tls | None = None
     cluster: tuple[str, ...] = ()
+    overload_delay_ms: int = OVERLOAD_DELAY_MS

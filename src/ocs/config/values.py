@@ -15,6 +15,8 @@ from ocs.config.schema import Text
 from ocs.rating.units import NS_PER_S
 from ocs.units import MalformedError
 
+_NS_PER_MS: Final = 1_000_000
+
 _ID: Final = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 _ACCOUNT_ID: Final = r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,127}"
 _LABEL: Final = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
@@ -55,6 +57,19 @@ def seconds(low: int, high: int) -> Text[int]:
         if rest or not low <= whole <= high:
             limits = f"{units.format_duration_ns(low * NS_PER_S)} to {units.format_duration_ns(high * NS_PER_S)}"
             raise MalformedError(f'"{text}" is out of range', f"whole seconds, {limits}")
+        return whole
+
+    return Text(parse, units.DURATION_EXPECTED)
+
+
+def milliseconds(low: int, high: int) -> Text[int]:
+    """A duration of whole milliseconds within limits, both included."""
+
+    def parse(text: str) -> int:
+        whole, rest = divmod(units.parse_duration(text), _NS_PER_MS)
+        if rest or not low <= whole <= high:
+            limits = f"{units.format_duration_ns(low * _NS_PER_MS)} to {units.format_duration_ns(high * _NS_PER_MS)}"
+            raise MalformedError(f'"{text}" is out of range', f"whole milliseconds, {limits}")
         return whole
 
     return Text(parse, units.DURATION_EXPECTED)

@@ -100,6 +100,7 @@ class OcsServer:
             self.metrics.diameter,
             origin_state_id=await self.store.origin_state_id(),
         )
+        self.node.overload.urgent = self.credit_control.is_urgent
         try:
             await self.node.start()
         except OSError as error:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from ocs.config.settings import PeerRule
 from ocs.diameter.base_answers import Origin, base_answer
+from ocs.diameter.overload_avps import PLAIN
 from ocs.diameter.trace import Decision
 from ocs.diameter.wire import Message
 
@@ -29,10 +30,21 @@ class RequestContext:
     message: the request, its header, realm, host and grammar checked. origin: who answers.
     peer_host: Origin-Host of the peer on the other side of the connection; behind an agent it is not the request's.
     rule: how this peer is treated. received_ns: monotonic time of arrival. traced: somebody wants to know what is
-    decided, so the application sets `decision` before it answers.
+    decided, so the application sets `decision` before it answers. traits: what it says of priority and overload.
     """
 
-    __slots__ = ("_sender", "answered", "decision", "message", "origin", "peer_host", "received_ns", "rule", "traced")
+    __slots__ = (
+        "_sender",
+        "answered",
+        "decision",
+        "message",
+        "origin",
+        "peer_host",
+        "received_ns",
+        "rule",
+        "traced",
+        "traits",
+    )
 
     def __init__(
         self, message: Message, origin: Origin, peer_host: str, rule: PeerRule, sender: Sender, received_ns: int = 0
@@ -45,6 +57,7 @@ class RequestContext:
         self.answered = False
         self.traced = False
         self.decision: Decision | None = None
+        self.traits = PLAIN
         self._sender = sender
 
     @property

@@ -99,7 +99,7 @@ def base_answer(
     error = unreadable or is_protocol_error(result_code)
     parts = [answer_head(request, result_code, origin)]
     if not error:
-        parts.append(_own_grammar(request))
+        parts.append(own_grammar(request))
     parts.append(extra)
     if failed_avp:
         parts.append(encode_avp(FAILED_AVP, failed_avp))
@@ -110,7 +110,8 @@ def base_answer(
     return answer_bytes(request, b"".join(parts), error)
 
 
-def _own_grammar(request: Message) -> bytes:
+def own_grammar(request: Message) -> bytes:
+    """What an answer to a CCR repeats of it (RFC 8506 3.2), as far as it can be read; b"" for other commands."""
     if (request.application_id, request.command_code) != (CREDIT_CONTROL_APPLICATION, CREDIT_CONTROL_COMMAND):
         return b""
     parts = [_AUTH_APPLICATION]

@@ -20,6 +20,7 @@ from ocs.diameter.base_messages import DO_NOT_WANT_TO_TALK_TO_YOU, REBOOTING
 from ocs.diameter.node_dial import Dialer, Dialers, NoLink
 from ocs.diameter.node_origin_state import OriginStates
 from ocs.diameter.node_outgoing import Outgoing
+from ocs.diameter.node_overload import Overload
 from ocs.diameter.node_ports import Clock, PeerSnapshot, Timer
 from ocs.diameter.node_trace import Tracing
 from ocs.diameter.observer import NullObserver, Observer
@@ -99,6 +100,7 @@ class Node:
         self.inflight: dict[RequestContext, None] = {}
         self.draining = False
         self.jitter_ns = jitter_ns or _jitter_ns
+        self.overload = Overload(self)
         self.outgoing = Outgoing(self)
         self.dialers = Dialers(self)
         self.origin_states = OriginStates(self)
@@ -168,6 +170,7 @@ class Node:
         self.settings = settings
         self.origin = make_origin(self.origin.host, settings.realms[0], self.origin.state_id)
         self.local = self._local()
+        self.overload.follow(settings.overload_delay_ms)
         for connection in list(self.connections):
             if connection.peer is None or connection.dialer is not None:
                 continue
@@ -203,6 +206,7 @@ class Node:
             connection.drop("stopped")
             connection.link.abort()
         await self._until(lambda: not self.connections)
+        self.overload.stop()
         if self._deadline is not None:
             self._deadline.cancel()
 
@@ -223,7 +227,8 @@ class Node:
 
         Returns the answer, whatever its Result-Code: 3002, 3004 or 3006 where nobody else could be asked. Its grammar
         is not checked. Raises NotDelivered, whose `reason` is "no_peer" (nothing was sent), "no_answer", "lost" (the
-        connection ended before the answer; the request may have been served), "too_many" or "unreadable".
+        connection ended before the answer; the request may have been served), "too_many", "held_back" (nothing was
+        sent: the destination reported an overload, RFC 7683) or "unreadable".
 
             answer = await node.send(OwnRequest(258, 4, realm, avps, host, session_id, via=agent))
         """

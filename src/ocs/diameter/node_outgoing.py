@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from ocs.diameter.base_answers import RESULT_CODE, SESSION_ID
 from ocs.diameter.errors import PeerError
 from ocs.diameter.node_ports import Timer
+from ocs.diameter.overload_avps import FEATURES
 from ocs.diameter.peer_machine import SECOND_NS, State
 from ocs.diameter.result_codes import ResultCode
 from ocs.diameter.routes import OwnRequest, RedirectCache, reach, redirect_of
@@ -33,7 +34,10 @@ _ELSEWHERE: Final = frozenset({ResultCode.UNABLE_TO_DELIVER, ResultCode.TOO_BUSY
 
 
 class NotDelivered(Exception):
-    """A request of ours has no answer. `reason`: "no_peer", "no_answer", "lost", "too_many", "unreadable"."""
+    """A request of ours has no answer.
+
+    reason: "no_peer", "no_answer", "lost", "too_many", "held_back" or "unreadable".
+    """
 
     def __init__(self, reason: str, text: str) -> None:
         super().__init__(text)
@@ -71,6 +75,8 @@ class Outgoing:
         if self.count >= OWN_REQUESTS_MAX:
             node.observer.limit("own_requests")
             raise NotDelivered("too_many", f"{self.count} requests wait for answers")
+        if node.overload.abatement.holds_back(request, node.clock.now_ns()):
+            raise NotDelivered("held_back", f"{_destination(request)} is overloaded, and asked for fewer requests")
         _, end_to_end_id = node.next_ids()
         pending = Pending(request, self._body(request), end_to_end_id, asyncio.get_running_loop().create_future())
         self.count += 1
@@ -103,6 +109,7 @@ class Outgoing:
             self._node.log.warning("answer_unreadable", peer=connection.name, reason=fault.reason)
             self._fail(pending, NotDelivered("unreadable", f"{connection.name} answered what cannot be read: {fault}"))
             return
+        self._node.overload.learn(pending.request, message, self._node.clock.now_ns())
         found = message.find(RESULT_CODE)
         result = int.from_bytes(found.data) if found is not None else 0
         if result == ResultCode.REDIRECT_INDICATION:
@@ -136,7 +143,7 @@ class Outgoing:
         parts.append(encode_avp(DESTINATION_REALM, pack_diameter_identity(request.destination_realm)))
         if request.destination_host is not None:
             parts.append(encode_avp(DESTINATION_HOST, pack_diameter_identity(request.destination_host)))
-        return b"".join([*parts, request.avps])
+        return b"".join([*parts, request.avps, FEATURES])
 
     def _dispatch(self, pending: Pending) -> bool:
         """Send to the best peer that was not tried yet; False where there is none."""

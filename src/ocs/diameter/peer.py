@@ -170,6 +170,7 @@ class Connection:
     def frames_received(self, frames: list[bytes]) -> None:
         """Whole messages; those after the end of the connection are not looked at."""
         self.now_ns = self._node.clock.now_ns()
+        self._node.overload.look(self.now_ns)
         for frame in frames:
             if self.machine.state is State.CLOSED:
                 break
@@ -273,8 +274,10 @@ class Connection:
         self.inflight -= 1
         if context.decision is not None and node.tap is not None:
             node.tap.decided(self, request, context.decision)
+        now_ns = node.clock.now_ns()
+        data = node.overload.answered(context, data, now_ns)
         if self.send(data, request.command_code, request.application_id):
-            seconds = (node.clock.now_ns() - context.received_ns) / SECOND_NS
+            seconds = (now_ns - context.received_ns) / SECOND_NS
             node.observer.answered(peer.key, request.command_code, request.application_id, seconds)
         else:
             node.observer.dropped(peer.key, "connection_gone")

@@ -48,6 +48,12 @@ class DiameterMetrics:
             make.counter("sctp_path_changes", "Changes of paths of SCTP associations.", "state"), labels.PATH_STATES
         )
         self._limits = children(make.counter("limit_hits", "How often a bound was hit.", "limit"), (*LIMITS, OTHER))
+        shed = make.counter("overload_refused", "Requests refused since there were too many.", "kind", "priority")
+        self._shed = {
+            (kind, priority): shed.labels(kind, str(priority)) for kind in labels.SHED for priority in labels.PRIORITIES
+        }
+        self._delay = make.gauge("overload_delay_seconds", "How long the median request waited for its answer.")
+        self._reduction = make.gauge("overload_reduction_percent", "By how much peers are asked to send less.")
 
     # The node
 
@@ -86,6 +92,15 @@ class DiameterMetrics:
     def closed(self, peer: str, reason: str) -> None:
         """A connection ended; `peer` is "" where it belonged to none."""
         count(self._connections_closed if peer else self._unmatched_closed, reason)
+
+    def shed(self, kind: str, priority: int) -> None:
+        """A request was refused since there were too many."""
+        self._shed[kind, priority].inc()
+
+    def overload(self, seconds: float, percent: int) -> None:
+        """How long requests wait, and what overload reports ask for."""
+        self._delay.set(seconds)
+        self._reduction.set(percent)
 
     def dropped(self, peer: str, what: str) -> None:  # noqa: ARG002 - the observer protocol says more
         """A message went nowhere."""

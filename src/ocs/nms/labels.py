@@ -16,6 +16,10 @@ REQUEST_TYPES: Final = {1: "initial", 2: "update", 3: "termination", 4: "event"}
 """CC-Request-Type -> label (RFC 8506 8.3); commands without one count under NO_REQUEST_TYPE."""
 NO_REQUEST_TYPE: Final = "none"
 
+SHED: Final = ("new", "update")
+PRIORITIES: Final = range(16)
+"""What may be refused in an overload: kinds of requests, and their priorities (DRMP, RFC 7944)."""
+
 DIRECTIONS: Final = ("in", "out")
 
 RESULT_CODES: Final = (

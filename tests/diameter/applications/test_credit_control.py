@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import msgspec
 import pytest
 
 from ocs.charging import house
@@ -287,6 +288,23 @@ def test_an_emergency_call_goes_on_without_a_store():
     assert (result(answer), granted(answer)) == (2001, POLICIES["voice"].grant.slice // NS_PER_S)
     assert result(desk.send(builders.kamailio(TERMINATION, 1, called="tel:112", used_s=9))) == 2001
     assert desk.connection.answers[-1].find(456).children()[-1].code != 431
+
+
+@pytest.mark.conformance("I5")
+@pytest.mark.parametrize(
+    ("called", "urgent"),
+    [("tel:112", True), ("tel:1-1-2", True), ("sip:000@ims.example.com", True), ("tel:+61112000", False), ("", False)],
+)
+def test_an_emergency_call_is_known_before_it_is_refused_in_an_overload(called, urgent):
+    application = Desk().application
+    request = builders.kamailio(called=called) if called else builders.open5gs()
+    assert application.is_urgent(received(request)) is urgent
+
+
+def test_a_request_that_cannot_be_read_is_not_urgent():
+    message = received(builders.kamailio(called="tel:112"))
+    broken = msgspec.structs.replace(message, avps=[avp for avp in message.avps if avp.code != 415])
+    assert not Desk().application.is_urgent(broken)
 
 
 def test_a_free_number_goes_to_the_house_but_can_wait():

@@ -32,7 +32,7 @@ def test_a_rar_names_what_is_to_come_again_and_nothing_else():
     assert message.find(293).data == HOST.encode()
     plain = on_the_wire(re_auth("s;1", HOST, REALM, Detail(cause="topup")))
     check_request(plain, strict=True)
-    assert [part.code for part in plain.avps] == [263, 264, 296, 283, 293, 258, 285]
+    assert [part.code for part in plain.avps] == [263, 264, 296, 283, 293, 258, 285, 621]
     assert on_the_wire(re_auth("s;1", HOST, REALM, Detail(rating_group=0))).find(432).data == bytes(4)
 
 
@@ -42,7 +42,7 @@ def test_an_asr_has_no_more_than_its_session():
     message = on_the_wire(request)
     check_request(message, strict=True)
     assert (message.command_code, message.application_id, request.via) == (274, 4, "dra")
-    assert [part.code for part in message.avps] == [263, 264, 296, 283, 293, 258]
+    assert [part.code for part in message.avps] == [263, 264, 296, 283, 293, 258, 621]
 
 
 @pytest.mark.conformance("B31", "A40")

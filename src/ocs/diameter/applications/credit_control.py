@@ -16,12 +16,12 @@ from ocs.charging.outcome import Outcome
 from ocs.charging.policy import ServicePolicy
 from ocs.charging.requests import ChargingAnswer, ChargingRequest, RequestType, Result
 from ocs.charging.session import Session
-from ocs.config.settings import Settings
+from ocs.config.settings import PeerRule, Settings
 from ocs.diameter.application import RequestContext
 from ocs.diameter.applications import codes
 from ocs.diameter.applications.credit_control_answer import Style, frame, make_style, render, result_of, shown_result
 from ocs.diameter.applications.credit_control_request import Rules, compile_rules, read_request
-from ocs.diameter.applications.emergency import emergency_answer, is_emergency
+from ocs.diameter.applications.emergency import emergency_answer, is_emergency, may_be_emergency
 from ocs.diameter.applications.observers import ChargingCounts, Refusal, RequestCounts
 from ocs.diameter.applications.traced import decision_of
 from ocs.diameter.errors import PeerError
@@ -30,6 +30,7 @@ from ocs.diameter.wire import Message
 
 APPLICATION_ID: Final = 4
 COMMAND: Final = 272
+ANY_PEER: Final = PeerRule("*", ())
 
 
 Decide = Callable[[Any, Session | None], Outcome]
@@ -126,6 +127,17 @@ class CreditControl:
             account_id=account_id,
             emergency=emergency,
         )
+
+    def is_urgent(self, message: Message) -> bool:
+        """Whether a CCR is of an emergency call: those are taken even where all others are refused."""
+        setup = self.setup
+        if not may_be_emergency(message, setup.settings.tariff):
+            return False
+        try:
+            request, _ = read_request(message, setup.rules, ANY_PEER)
+        except PeerError:
+            return False
+        return is_emergency(request, setup.settings.tariff)
 
     def _refuse_unread(self, message: Message, context: RequestContext, error: PeerError) -> None:
         context.error(error.result_code, error.failed_avp, error.reason)

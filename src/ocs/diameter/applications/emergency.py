@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ocs.charging import house
 from ocs.charging.policy import ServicePolicy
 from ocs.charging.requests import ChargingAnswer, ChargingRequest, GroupAnswer, GroupRequest, RequestType, Result
+from ocs.diameter.wire import Message
 from ocs.rating.tariff import Tariff
 from ocs.rating.units import MEASURE_OF_KIND
+
+_VISUAL_SEPARATORS: Final = b"-.() "
 
 
 def is_emergency(request: ChargingRequest, tariff: Tariff) -> bool:
     """Whether an emergency number is called: one that merely costs nothing can wait."""
     found = None if request.terminating else house.house_destination(house.called_number(request, tariff), tariff)
     return found is not None and found[0] == house.EMERGENCY
+
+
+def may_be_emergency(message: Message, tariff: Tariff) -> bool:
+    """Whether an emergency number is found in a request at all: few others are worth reading for it."""
+    bare = b"".join([avp.data for avp in message.avps]).translate(None, _VISUAL_SEPARATORS)
+    return any(number.encode() in bare for number in tariff.emergency_numbers)
 
 
 def emergency_answer(request: ChargingRequest, policy: ServicePolicy, validity_time_s: int) -> ChargingAnswer:
