@@ -13,6 +13,7 @@ import msgspec
 import structlog
 
 from ocs.nms.metrics import Metrics
+from ocs.store.supervisor import BACKOFF_MAX_S
 from tests.simulation import place
 from tests.simulation.checks import findings
 from tests.simulation.gateways import Ask, Gateway
@@ -184,7 +185,7 @@ class World:
         self._heal()
         self._until(self._quiet)
         self.closing = True
-        self._wait(5)
+        self._wait(BACKOFF_MAX_S + 5)  # until supervision looks again, however long the store was down
         self._pass(1_000)
         self._pass(DAY_S + 60)
         if not self.found:
