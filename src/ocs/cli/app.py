@@ -7,7 +7,22 @@ from typing import Annotated
 import typer
 
 from ocs import __version__
-from ocs.cli import account, bench, check, db, explain, ledger, records, replay, schema, serve, simulate, tariff, trace
+from ocs.cli import (
+    account,
+    bench,
+    check,
+    db,
+    docs,
+    explain,
+    ledger,
+    records,
+    replay,
+    schema,
+    serve,
+    simulate,
+    tariff,
+    trace,
+)
 
 app = typer.Typer(
     name="ocs",
@@ -43,6 +58,7 @@ app.add_typer(account.app, name="account")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(db.app, name="db")
 app.add_typer(tariff.app, name="tariff")
+app.add_typer(docs.app, name="docs")
 app.command()(records.cdrs)
 app.command()(records.sessions)
 app.command()(records.peers)
