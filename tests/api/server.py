@@ -60,6 +60,7 @@ class Server:
         self.reloaded = Reloaded(done=True, tariff_version="t2")
         self.peer_views: Sequence[PeerView] = ()
         self.steered: list[tuple[str, bool]] = []
+        self.ended: list[tuple[str, str, str]] = []
         self.tracer = None
         self.keys = 0
 
@@ -72,6 +73,10 @@ class Server:
     def steer_peer(self, host: str, *, connect: bool) -> bool:
         self.steered.append((host, connect))
         return host == "dra.example.com"
+
+    async def end_session(self, account_id: str, session_key: str, cause: str) -> bool:
+        self.ended.append((account_id, session_key, cause))
+        return True
 
     async def reload(self) -> Reloaded:
         return self.reloaded

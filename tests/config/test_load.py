@@ -74,6 +74,7 @@ def test_every_setting_of_the_server_arrives(tmp_path):
         "subscription_order: [imsi]\n"
         "numbering: {international_prefix: 011, national_prefix: 0, country_code: 49}\n"
         "emergency_grant_validity: 10 min\n"
+        "reauthorise_on_tariff_change: true\nreauthorise_per_s: 7\n"
         "overload_delay: 250 ms\n"
     )
     settings = sound(tmp_path, {**FILES, "server.yaml": server.replace("127.0.0.1:2080", '"[::1]:0"')})
@@ -96,6 +97,7 @@ def test_every_setting_of_the_server_arrives(tmp_path):
     assert settings.tariff.numbering == Numbering("011", "0", "49")
     assert (settings.http_host, settings.http_port) == ("::1", 0)
     assert (settings.subscription_order, settings.emergency_grant_validity_s) == (("imsi",), 600)
+    assert (settings.reauthorise_on_tariff_change, settings.reauthorise_per_s) == (True, 7)
     assert settings.overload_delay_ms == 250
 
 

@@ -28,6 +28,7 @@ from ocs.api.problems import Problem
 from ocs.api.reading import body, page_limit, query
 from ocs.api.views import account_view
 from ocs.balances.account import Account
+from ocs.charging.asking import followed
 from ocs.charging.outcome import Outcome
 from ocs.charging.session import Session
 
@@ -133,7 +134,7 @@ class Accounts:
                 if repeated is not None:
                     return repeated
                 now_ns = self._server.now_ns()
-                return memory.keep(change(account, now_ns), now_ns)
+                return memory.keep(followed(account, change(account, now_ns)), now_ns)
             except Problem as problem:  # the order of commands is no place for it
                 refusal = problem
                 return Outcome(conflict=problem.detail)

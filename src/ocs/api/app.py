@@ -15,10 +15,11 @@ from ocs.api.ledger import Ledger
 from ocs.api.ports import Server
 from ocs.api.problems import Problem, on_duplicate, on_http_exception, on_problem, on_store_down
 from ocs.api.records import Records
+from ocs.api.session_commands import SessionCommands
 from ocs.api.traces import Traces
 from ocs.store.interface import Duplicate, StoreDown
 
-_PARTS = (Accounts, Ledger, Records, Explain, Traces)
+_PARTS = (Accounts, Ledger, Records, SessionCommands, Explain, Traces)
 
 
 def make_app(server: Server) -> Starlette:

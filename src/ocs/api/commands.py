@@ -234,11 +234,13 @@ class Memory:
             raise Problem(422, "this Idempotency-Key was used for another command")
         return Outcome(repeat=content[32:])
 
-    def keep(self, outcome: Outcome, now_ns: int) -> Outcome:
-        """The outcome, with its answer to be remembered."""
+    def keep(self, outcome: Outcome, now_ns: int, answer: bytes | None = None) -> Outcome:
+        """The outcome, with its answer to be remembered: None = the account."""
         if not outcome.writes:
             return outcome
-        content = self._fingerprint + msgspec.json.encode(account_view(outcome.writes[0].account))
+        if answer is None:
+            answer = msgspec.json.encode(account_view(outcome.writes[0].account))
+        content = self._fingerprint + answer
         session = Session(
             account_id=self._account_id,
             key=self.session_key,

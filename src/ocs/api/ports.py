@@ -101,6 +101,10 @@ class Server(Protocol):
         """Connect now to a peer of the configuration, or say goodbye to one and stay away; False: there is none."""
         ...
 
+    async def end_session(self, account_id: str, session_key: str, cause: str) -> bool:
+        """End a session now, its client asked or not; False: it is over already. Raises StoreDown."""
+        ...
+
     async def reload(self) -> Reloaded:
         """Read the configuration again and take it over, all or nothing."""
         ...

@@ -42,14 +42,20 @@ def recalls(sessions: Iterable[Session], cause: str) -> tuple[Effect, ...]:
     return _asked(sessions, cause, lambda group: group.short or bool(group.granted))
 
 
+def reauth(session: Session, rating_group: int | None, cause: str) -> Effect:
+    """By command: a session, or one rating group of it, is asked to come again, whatever it has."""
+    return _effect(REAUTH, session, Detail(rating_group, cause=cause))
+
+
+def abort(session: Session, cause: str) -> Effect:
+    """By command: a session is to end, whatever it is."""
+    return _effect(ABORT, session, Detail(cause=cause))
+
+
 def aborts(sessions: Iterable[Session], cause: str) -> tuple[Effect, ...]:
     """After barring, or for fraud: open sessions are to end. Emergency and free calls go on."""
     return tuple(
-        [
-            _effect(ABORT, session, Detail(cause=cause))
-            for session in sessions
-            if session.is_open and session.account_id != HOUSE_ACCOUNT
-        ]
+        [abort(session, cause) for session in sessions if session.is_open and session.account_id != HOUSE_ACCOUNT]
     )
 
 

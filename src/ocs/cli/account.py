@@ -144,6 +144,22 @@ def adjust(
 
 
 @app.command()
+def recall(
+    account: AccountId,
+    reason: Reason,
+    by: By,
+    key: Key = "",
+    json: Json = False,
+    url: Url = None,
+    config: Config = None,
+) -> None:
+    """Have the quotas of all its open sessions back: their clients are told to report and ask again (RAR)."""
+    with reach(url, config) as api:
+        done = api.change(path_of("accounts", account, "recall"), {"by": by, "reason": reason}, key)
+    print_json(done) if json else print(f"{account}: the clients of its open sessions are told to ask again (RAR)")
+
+
+@app.command()
 def history(
     account: AccountId,
     limit: Limit = 100,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from enum import StrEnum
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -10,7 +11,7 @@ import typer
 
 from ocs.cli.options import Config, Json, Limit, Url
 from ocs.cli.output import amount_text, print_json, print_table
-from ocs.cli.reach import reach
+from ocs.cli.reach import Api, path_of, reach
 
 Account = Annotated[str | None, typer.Option("--account", help="Only of this account.")]
 
@@ -48,10 +49,38 @@ def cdrs(
     print_table(columns, table, "no CDRs")
 
 
+class SessionAction(StrEnum):
+    """What the client of a session can be told."""
+
+    REAUTH = "reauth"
+    ABORT = "abort"
+
+
 def sessions(
-    account: Account = None, limit: Limit = 100, json: Json = False, url: Url = None, config: Config = None
+    action: Annotated[
+        SessionAction | None,
+        typer.Argument(help="reauth: its client reports and asks again (RAR); abort: its client ends it (ASR)."),
+    ] = None,
+    session: Annotated[str | None, typer.Argument(help="Session-Id, as the list shows it.")] = None,
+    rating_group: Annotated[int | None, typer.Option(min=0, help="reauth: only that rating group.")] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="abort: end it here at once, too, and give back what it holds.")
+    ] = False,
+    reason: Annotated[str, typer.Option(help="Why, for the journal.")] = "",
+    by: Annotated[str, typer.Option(help="Who does it, for the journal.", envvar=["OCS_OPERATOR", "USER"])] = "",
+    key: Annotated[str, typer.Option(help="The same key never asks twice; made where it is not given.")] = "",
+    account: Account = None,
+    limit: Limit = 100,
+    json: Json = False,
+    url: Url = None,
+    config: Config = None,
 ) -> None:
-    """List open charging sessions."""
+    """List open charging sessions, or tell the client of one to ask again, or to stop."""
+    if action is not None:
+        _tell(
+            action, session, rating_group, reach(url, config), {"by": by, "reason": reason}, key, force=force, json=json
+        )
+        return
     with reach(url, config) as api:
         rows = api.pages("/v1/sessions", limit, account=account)
     if json:
@@ -71,6 +100,39 @@ def sessions(
         for row in rows
     ]
     print_table(columns, table, "no open sessions")
+
+
+def _tell(
+    action: SessionAction,
+    session: str | None,
+    rating_group: int | None,
+    reached: AbstractContextManager[Api],
+    who: dict[str, str],
+    key: str,
+    *,
+    force: bool,
+    json: bool,
+) -> None:
+    """Have the client of a session told something."""
+    if session is None:
+        raise typer.BadParameter("which session? Give its id as `ocs sessions` shows it")
+    if action is SessionAction.REAUTH:
+        if force:
+            raise typer.BadParameter("only abort has --force")
+        body = {**who, "reason": who["reason"] or "by command", "rating_group": rating_group}
+    else:
+        if rating_group is not None:
+            raise typer.BadParameter("only reauth has --rating-group")
+        body = {**who, "force": force}
+    with reached as api:
+        done = api.change(path_of("sessions", session, action.value), body, key)
+    if json:
+        print_json(done)
+        return
+    print(f"{session}: {'ended; ' if done['ended'] else ''}its client is told to {_TOLD[action]}")
+
+
+_TOLD = {SessionAction.REAUTH: "ask again (RAR)", SessionAction.ABORT: "stop (ASR)"}
 
 
 def _group_text(group: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ocs.config.peer_file import LISTENER, PEER, TLS, RawListener, RawPeer, RawTls
 from ocs.config.schema import At as Placed
-from ocs.config.schema import Choice, Entry, Field, ListOf, Located, MapOf, Raw, Record
+from ocs.config.schema import Choice, Entry, Field, ListOf, Located, MapOf, Raw, Record, Switch
 from ocs.config.service_file import SERVICE, RawService
 from ocs.config.values import (
     BIND,
@@ -56,6 +56,8 @@ class RawServer(Raw, frozen=True, kw_only=True):
     http: RawHttp | None = None
     tls: RawTls | None = None
     emergency_grant_validity_s: int | None = None
+    reauthorise_on_tariff_change: bool | None = None
+    reauthorise_per_s: int | None = None
     overload_delay_ms: int | None = None
 
 
@@ -97,6 +99,8 @@ SERVER_FILE = Record(
         "store": Field(STORE_RECORD, "the store", required=True),
         "http": Field(Record(RawHttp, {"bind": Field(BIND, "address and port", required=True)}), "HTTP", required=True),
         "tls": Field(TLS, "own certificate, and whom to believe"),
+        "reauthorise_on_tariff_change": Field(Switch(), "ask clients to come again when there is a new tariff"),
+        "reauthorise_per_s": Field(integer(1, 10_000), "so many of them in a second"),
         "emergency_grant_validity": Field(
             seconds(60, _DAY_S), "life of a grant to an emergency number", into="emergency_grant_validity_s"
         ),

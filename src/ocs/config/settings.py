@@ -142,6 +142,8 @@ class Settings(msgspec.Struct, frozen=True):
     cluster: Origin-Hosts of the other nodes that share the store: what is meant for them is served here, too.
     subscription_order: which Subscription-Id counts when several are given, e.g. ("imsi", "msisdn", "sip", ...).
     services: by name.
+    reauthorise_on_tariff_change: whether clients with quotas by an older tariff are asked to come again when there is a
+        new one; reauthorise_per_s: how many in a second.
     store_url: "sqlite:PATH" (relative to the working directory), "postgresql://USER@HOST/DATABASE" or "memory:".
     store_keep_months: whole months of journal and CDRs that are kept before this one; None = all of them.
     tests: the entries under `tests` of the tariff files, in order, as written and with their places.
@@ -159,6 +161,8 @@ class Settings(msgspec.Struct, frozen=True):
     subscribers: tuple[Subscriber, ...]
     subscription_order: tuple[str, ...] = ("msisdn", "imsi", "sip", "nai", "private")
     emergency_grant_validity_s: int = 3_600
+    reauthorise_on_tariff_change: bool = False
+    reauthorise_per_s: int = 100
     store_partitions_ahead_months: int = 3
     store_keep_months: int | None = None
     tests: tuple[Located[Node], ...] = ()

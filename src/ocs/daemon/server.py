@@ -21,6 +21,7 @@ from ocs.daemon.binding import CannotListen, bind_tcp, explain
 from ocs.daemon.commands import DispatchedCommands
 from ocs.daemon.duties import Duties, Duty, Repeated
 from ocs.daemon.first_start import open_accounts
+from ocs.daemon.initiative import Initiative
 from ocs.daemon.reloading import reload_folder
 from ocs.daemon.timers import Timers
 from ocs.daemon.tracing import NodeTracer
@@ -31,6 +32,7 @@ from ocs.diameter.node import Node
 from ocs.nms.metrics import Metrics
 from ocs.rating.units import MEASURE_OF_KIND
 from ocs.store.choose import store_of
+from ocs.store.commands import Failed
 from ocs.store.dispatcher import Dispatcher
 from ocs.store.interface import StoreDown
 from ocs.store.leading import Leading
@@ -61,6 +63,7 @@ class OcsServer:
             settings, self.dispatcher.charge, metrics.diameter, metrics.charging, log_refusal, time.time_ns
         )
         timers = Timers(lambda: self.settings, self.dispatcher)
+        self.initiative = Initiative(self.store, self.dispatcher, timers, lambda: self.settings, metrics)
         self.supervisor = Supervisor(
             self.store,
             self.dispatcher,
@@ -106,6 +109,7 @@ class OcsServer:
         except OSError as error:
             raise _cannot_listen(error, settings) from error
         self.tracer = NodeTracer(self.node, lambda: self.credit_control.setup.rules.order)
+        self.initiative.start(self.node)
         self.supervisor.start()
         self.duties.start()
         self.watch.start()
@@ -116,6 +120,7 @@ class OcsServer:
         """Take nothing new, finish what is in flight, say goodbye to the peers, close."""
         self.draining = True
         self.metrics.draining()
+        await self.initiative.stop()
         if self.node is not None:
             await self.node.drain()
         await self.supervisor.stop()
@@ -136,7 +141,7 @@ class OcsServer:
 
     def _duties(self) -> list[Duty]:
         """What one node does for all."""
-        duties: list[Duty] = [LedgerWatch(self.store, time.time_ns, self.metrics)]
+        duties: list[Duty] = [LedgerWatch(self.store, time.time_ns, self.metrics), self.initiative.tariff_change]
         if kind_of(self.settings.store_url) == "postgresql":
             duties.append(Repeated("partitions_tended", self._tend_partitions, PARTITIONS_PERIOD_S))
         return duties
@@ -177,6 +182,12 @@ class OcsServer:
             return False
         return self.node.connect_peer(host) if connect else self.node.disconnect_peer(host)
 
+    async def end_session(self, account_id: str, session_key: str, cause: str) -> bool:
+        try:
+            return await self.initiative.endings.end(account_id, session_key, cause)
+        except Failed as error:
+            raise StoreDown(error.why) from None
+
     async def unready(self) -> Sequence[str]:
         reasons = []
         if self.draining:
@@ -209,7 +220,9 @@ class OcsServer:
         self.credit_control.reconfigure(settings)
         troubles = () if self.node is None else self.node.reload(settings)
         name_services(self.metrics, settings)
-        self.settings = settings
+        before, self.settings = self.settings, settings
+        if settings.tariff.version != before.tariff.version:
+            self.initiative.tariff_change.changed()
         self.metrics.config_loaded(settings.tariff.version, time.time())
         return troubles
 

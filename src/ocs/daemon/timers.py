@@ -35,6 +35,14 @@ class Timers:
         policy = settings.services.get(session.service, _GONE)
         return engine.expire(account, session, policy, settings.tariff, now_ns, others)
 
+    def end(
+        self, account: Account, session: Session, cause: str, now_ns: int, others: Sequence[Account] | None = None
+    ) -> Outcome:
+        """The end of one session now, whatever its time."""
+        settings = self._settings()
+        policy = settings.services.get(session.service, _GONE)
+        return engine.end(account, session, policy, settings.tariff, now_ns, cause, others)
+
     async def charge_spooled(self, spooled: Spooled) -> bytes:
         """Charge an emergency request that was answered without the store, as of then; its answer stays what it was."""
         settings, request = self._settings(), spooled.request

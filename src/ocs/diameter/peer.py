@@ -300,8 +300,11 @@ class Connection:
             self._dpa_waits = True  # the connection ends when the last answer is on its way
             return
         rtt_since_ns = self.machine.dwr_sent_ns if event is Input.DWA else None
+        admitted = self.peer is not None
+        if admitted:  # before it is served: what it begins is newer than the restart that it tells of
+            self._node.origin_states.note(self, message)
         self.feed(event, message, fault)
-        if self.peer is not None:
+        if self.peer is not None and not admitted:
             self._node.origin_states.note(self, message)
         if rtt_since_ns is not None:
             self._alive(self.now_ns - rtt_since_ns)

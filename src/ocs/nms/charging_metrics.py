@@ -17,6 +17,10 @@ class ChargingMetrics:
         self._expired = children(
             make.counter("sessions_expired", "Sessions ended by a timer.", "reason"), labels.EXPIRIES
         )
+        self._ended = children(
+            make.counter("sessions_ended", "Sessions ended from here, by no request or timer.", "reason"),
+            labels.ENDINGS,
+        )
         self._granted = Bound(make.counter("quota_granted", "Units granted.", "service", "unit"))
         self._used = Bound(make.counter("quota_used", "Units reported as used.", "service", "unit"))
         self._denied = Bound(
@@ -60,6 +64,10 @@ class ChargingMetrics:
     def session_expired(self, reason: str) -> None:
         """A timer ended a session; `reason` is one of labels.EXPIRIES."""
         count(self._expired, reason)
+
+    def session_ended(self, reason: str) -> None:
+        """A session was ended from here; `reason` is one of labels.ENDINGS."""
+        count(self._ended, reason)
 
     def granted(self, service: str, base_unit: str, amount: int) -> None:
         """`amount` base units were granted."""

@@ -40,6 +40,12 @@ class DiameterMetrics:
             ),
             labels.CLOSE_REASONS,
         )
+        own = make.counter("diameter_own_requests", "Requests of our own, by what came of them.", "command", "result")
+        self._own = {
+            (command, result): own.labels(labels.COMMANDS[command], result)
+            for command in labels.OWN_COMMANDS
+            for result in (*map(str, RESULT_CODES), *labels.NOT_DELIVERED, OTHER)
+        }
         self._dropped = children(
             make.counter("diameter_dropped_messages", "Messages that went nowhere.", "reason"), labels.DROP_REASONS
         )
@@ -48,6 +54,7 @@ class DiameterMetrics:
             make.counter("sctp_path_changes", "Changes of paths of SCTP associations.", "state"), labels.PATH_STATES
         )
         self._limits = children(make.counter("limit_hits", "How often a bound was hit.", "limit"), (*LIMITS, OTHER))
+
         shed = make.counter("overload_refused", "Requests refused since there were too many.", "kind", "priority")
         self._shed = {
             (kind, priority): shed.labels(kind, str(priority)) for kind in labels.SHED for priority in labels.PRIORITIES
@@ -121,6 +128,11 @@ class DiameterMetrics:
     def certificate(self, expires_at_s: int) -> None:
         """Our certificate was read; it is shown how long it is still valid."""
         self._certificate.set_function(lambda: expires_at_s - time.time())
+
+    def own_request(self, command: int, result: str) -> None:
+        """A RAR or ASR was answered with a Result-Code, or has no answer: one of labels.NOT_DELIVERED."""
+        key = command, result
+        self._own[key if key in self._own else (command, OTHER)].inc()
 
     # Applications
 

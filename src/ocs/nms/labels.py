@@ -30,6 +30,9 @@ RESULT_CODES: Final = (
     *(5030, 5031),
 )
 """Result-Codes that count under their own number."""
+OWN_COMMANDS: Final = (258, 274)
+NOT_DELIVERED: Final = ("no_peer", "no_answer", "lost", "too_many", "held_back", "unreadable")
+"""Requests of our own, and why one has no answer."""
 CONNECTION_RESULT_CODES: Final = (2001, 3010, 5005, 5010, 5012, 5017)
 """Those that answers to CER, DWR and DPR usually carry: only these are made before they occur."""
 
@@ -58,7 +61,21 @@ DENIALS: Final = (
 )
 RATING_FAILURES: Final = ("no_plan", "no_service", "unknown_rating_group", "no_destination", "no_rate", OTHER)
 EXPIRIES: Final = ("validity", "idle", OTHER)
-COMMAND_KINDS: Final = ("open", "charge", "expire", "topup", "adjust", "status", "unknown_session", "late", OTHER)
+COMMAND_KINDS: Final = (
+    "open",
+    "charge",
+    "expire",
+    "topup",
+    "adjust",
+    "status",
+    "unknown_session",
+    "late",
+    "end",
+    "reauth",
+    "abort",
+    OTHER,
+)
+ENDINGS: Final = ("aborted", "peer_unknown", "peer_restarted", OTHER)
 COMMAND_OUTCOMES: Final = ("done", "conflict", "failed")
 EFFECT_OUTCOMES: Final = ("done", "later", "given_up")
 CLOSE_REASONS: Final = (
