@@ -20,6 +20,7 @@ from ocs.charging.groups import RESULT_OF_REASON, refuse
 from ocs.charging.memory import highest_number, recall, room_for
 from ocs.charging.outcome import Outcome
 from ocs.charging.payer import for_measure
+from ocs.charging.plain import decide_plainly
 from ocs.charging.policy import ServicePolicy
 from ocs.charging.requests import (
     ChargingAnswer,
@@ -53,6 +54,23 @@ def decide(
     others: the accounts that share balances with it, None where they were not looked up: the outcome may say then that
         it needs them.
     """
+    if request.type is RequestType.UPDATE and session is not None and account is not None and not others:
+        outcome = decide_plainly(account, session, request, tariff, policy, now_ns)
+        if outcome is not None:
+            return outcome
+    return decide_in_full(account, session, request, tariff, policy, now_ns, others)
+
+
+def decide_in_full(
+    account: Account | None,
+    session: Session | None,
+    request: ChargingRequest,
+    tariff: Tariff,
+    policy: ServicePolicy,
+    now_ns: int,
+    others: Sequence[Account] | None = None,
+) -> Outcome:
+    """`decide`, step by step, whatever the request is."""
     if account is None:
         if not house.is_house_call(request, tariff):
             return Outcome(answer=ChargingAnswer(Result.USER_UNKNOWN, why="unknown_account"))

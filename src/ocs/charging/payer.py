@@ -14,6 +14,7 @@ from ocs.charging import house
 from ocs.charging.policy import ServicePolicy
 from ocs.charging.session import Group, Segment, Session
 from ocs.rating.conditions import Facts
+from ocs.rating.memo import remembered_rate
 from ocs.rating.prices import Rate
 from ocs.rating.tariff import Found, NotFound, SubjectTried, Tariff, find_rate
 from ocs.rating.units import MEASURE_OF_KIND, Kind, Measure
@@ -147,6 +148,8 @@ class Payer:
         tried: list[SubjectTried] | None = None,
     ) -> Found | NotFound:
         number = self.policy.default_rating_group if rating_group is None else rating_group
+        if tried is None:
+            return remembered_rate(self.tariff, subject, self.policy.name, number, self._number, at_ns, facts)
         return find_rate(self.tariff, subject, self.policy.name, number, self._number, at_ns, tried, facts)
 
     def _with_debtor(self, choice: Choice) -> Choice:

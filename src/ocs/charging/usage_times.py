@@ -11,10 +11,20 @@ from typing import Final, NamedTuple
 
 from ocs.charging.requests import Units
 from ocs.charging.session import Group
-from ocs.rating.units import Measure
+from ocs.limits import EVENT_TIME_FUTURE_MAX_S, EVENT_TIME_PAST_MAX_S
+from ocs.rating.units import NS_PER_S, Measure
 
 AFTER: Final = 1
 """Tariff-Change-Usage UNIT_AFTER_TARIFF_CHANGE (RFC 8506 8.27)."""
+
+
+def rating_time(event_at_ns: int | None, now_ns: int) -> int:
+    """When it happened, by the client's clock where that is believable (Event-Timestamp), else by ours."""
+    if event_at_ns is None:
+        return now_ns
+    ahead_ns = event_at_ns - now_ns
+    believable = -EVENT_TIME_PAST_MAX_S * NS_PER_S <= ahead_ns <= EVENT_TIME_FUTURE_MAX_S * NS_PER_S
+    return event_at_ns if believable else now_ns
 
 
 class Stretch(NamedTuple):

@@ -25,10 +25,9 @@ from ocs.charging.refunded import Given
 from ocs.charging.reports import FIELD, Reported, report
 from ocs.charging.requests import ChargingAnswer, ChargingRequest, GroupRequest, RequestType, Units
 from ocs.charging.session import Charge, Group, GroupKey, Segment, Session, SessionState
+from ocs.charging.usage_times import rating_time
 from ocs.limits import (
     DURATION_SLACK_S,
-    EVENT_TIME_FUTURE_MAX_S,
-    EVENT_TIME_PAST_MAX_S,
     GROUPS_PER_SESSION_MAX,
     PLAUSIBLE_TIME_SLACK_S,
     REFUNDABLE_CHARGES_MAX,
@@ -72,7 +71,7 @@ class Work:
         self.tariff = tariff
         self.policy = policy
         self.now_ns = now_ns
-        self.at_ns = _rating_time(request.event_at_ns, now_ns)
+        self.at_ns = rating_time(request.event_at_ns, now_ns)
         self.session = _session_for(account, session, request, tariff, now_ns)
         if tariff.asks:
             self._learn()
@@ -473,15 +472,6 @@ def _described(session: Session, group: Group, segment: Segment) -> tuple[tuple[
     if not segment.facts and not group.attributes:
         return session.attributes
     return tuple({**dict(session.attributes), **dict(group.attributes), **dict(segment.facts)}.items())
-
-
-def _rating_time(event_at_ns: int | None, now_ns: int) -> int:
-    """When it happened, by the client's clock where that is believable (Event-Timestamp), else by ours."""
-    if event_at_ns is None:
-        return now_ns
-    ahead_ns = event_at_ns - now_ns
-    believable = -EVENT_TIME_PAST_MAX_S * NS_PER_S <= ahead_ns <= EVENT_TIME_FUTURE_MAX_S * NS_PER_S
-    return event_at_ns if believable else now_ns
 
 
 def _session_for(
