@@ -539,8 +539,8 @@ SERVERS = [
         "http: {",
         "¦stroe: {}\nhttp: {",
         'stroe: "stroe" is not known here, expected one of identity, realms, cluster, listeners, peers, numbering, '
-        "home_networks, subscription_order, services, store, http, tls, reauthorise_on_tariff_change, reauthorise_per_s, "
-        "emergency_grant_validity or overload_delay, did you mean store?",
+        "home_networks, subscription_order, services, store, http, tls, reauthorise_on_tariff_change, "
+        "reauthorise_per_s, emergency_grant_validity or overload_delay, did you mean store?",
     ),
 ]
 

@@ -23,6 +23,8 @@ PROMISED = {
     "ocs_diameter_inflight_requests": set(),
     "ocs_sessions_active": {"service"},
     "ocs_sessions_expired_total": {"reason"},
+    "ocs_sessions_ended_total": {"reason"},
+    "ocs_diameter_own_requests_total": {"command", "result"},
     "ocs_quota_granted_total": {"service", "unit"},
     "ocs_quota_used_total": {"service", "unit"},
     "ocs_quota_denied_total": {"service", "reason"},
@@ -123,6 +125,25 @@ def test_what_can_be_known_before_it_counts_stands_at_0(metrics):
     assert value(metrics, "ocs_sessions_active", service="data") == 0
     assert value(metrics, "ocs_cdr_written_total", sink="store") == 0
     assert value(metrics, "ocs_balance_commands_total", kind="charge", outcome="conflict") == 0
+    assert value(metrics, "ocs_diameter_own_requests_total", command="RA", result="no_peer") == 0
+
+
+def test_what_came_of_requests_of_our_own_is_a_known_set_and_other(metrics):
+    for command, result in ((258, "2002"), (274, "no_answer"), (274, "4999"), (258, "gone")):
+        metrics.diameter.own_request(command, result)
+    counted = {
+        (command, result): value(metrics, "ocs_diameter_own_requests_total", command=command, result=result)
+        for command in ("RA", "AS")
+        for result in ("2002", "no_answer", "other")
+    }
+    assert counted == {
+        **dict.fromkeys([("RA", "2002"), ("AS", "no_answer"), ("RA", "other"), ("AS", "other")], 1),
+        **dict.fromkeys([("RA", "no_answer"), ("AS", "2002")], 0),
+    }
+    metrics.charging.session_ended("aborted")
+    metrics.charging.session_ended("who knows")
+    ended = [value(metrics, "ocs_sessions_ended_total", reason=reason) for reason in ("aborted", "other")]
+    assert ended == [1, 1]
 
 
 def test_result_codes_are_a_known_set_and_other(metrics):
