@@ -13,6 +13,15 @@ from tests.interop.ocs_server import OcsServer
 
 # freeDiameter drops the addresses of 127/8, so the loopback has one more.
 ADDRESS = "10.44.0.1"
+# Somebody who has credit for a few seconds.
+SHORT_S = 8
+SHORT = f"""
+  demo-short:
+    msisdn: 491700000005
+    plan: standard
+    balances:
+      minutes: {{kind: voice, value: {SHORT_S}s}}
+"""
 PROGRAMS = ("diameterc", "erl", "erlc", "freeDiameterd", "ip", "kamailio", "openssl", "sipp", "tshark")
 
 
@@ -40,6 +49,9 @@ def capture(namespace: Namespace, tmp_path: Path) -> Iterator[Capture]:
 
 @pytest.fixture
 def ocs(namespace: Namespace, capture: Capture, tmp_path: Path) -> Iterator[OcsServer]:
-    with OcsServer(namespace, tmp_path / "ocs") as server:
+    server = OcsServer(namespace, tmp_path / "ocs")
+    subscribers = server.config / "subscribers.yaml"
+    subscribers.write_text(subscribers.read_text() + SHORT)
+    with server:
         server.wait_until_ready()
         yield server

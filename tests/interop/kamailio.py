@@ -50,10 +50,17 @@ def called_party(namespace: Namespace, folder: Path) -> Service:
 
 def place_call(namespace: Namespace, folder: Path, caller: str, called: str, talk_ms: int) -> None:
     """One call; returns when it was hung up, or refused with a 402. Anything else is an error."""
-    (folder / "users.csv").write_text(f"SEQUENTIAL\n{caller};{called};\n")
+    place_calls(namespace, folder, [(caller, called)], talk_ms)
+
+
+def place_calls(namespace: Namespace, folder: Path, calls: list[tuple[str, str]], talk_ms: int) -> None:
+    """Calls at once, each of (caller, called); whom the switch hangs up on talks for less than `talk_ms`."""
+    (folder / "uac.xml").write_text(Template((TEMPLATES / "uac.xml").read_text()).substitute(talk_ms=talk_ms))
+    lines = ["SEQUENTIAL", *(f"{caller};{called};" for caller, called in calls)]
+    (folder / "users.csv").write_text("\n".join(lines) + "\n")
     argv = namespace.command(
-        *("sipp", "-sf", TEMPLATES / "uac.xml", "-inf", folder / "users.csv", "-i", "127.0.0.1"),
-        *("-p", str(CALLER_PORT), "-m", "1", "-d", str(talk_ms), "-timeout", "60", "-nostdin", f"127.0.0.1:{SIP_PORT}"),
+        *("sipp", "-sf", folder / "uac.xml", "-inf", folder / "users.csv", "-i", "127.0.0.1", "-p", str(CALLER_PORT)),
+        *("-m", str(len(calls)), "-r", str(len(calls)), "-timeout", "60", "-nostdin", f"127.0.0.1:{SIP_PORT}"),
     )
     done = subprocess.run(argv, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"the call failed:\n{done.stdout[-3000:]}{done.stderr[-1000:]}"
+    assert done.returncode == 0, f"a call failed:\n{done.stdout[-3000:]}{done.stderr[-1000:]}"

@@ -3,6 +3,7 @@
 import http.client
 import json
 import shutil
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,18 @@ class OcsServer(Service):
         status, body = self.request(path)
         assert status == 200, f"GET {path}: {status} {body[:300]!r}"
         return json.loads(body)
+
+    def run(self, *argv: str) -> str:
+        """What `ocs` with those arguments prints, run beside the server; anything but 0 is an error."""
+        done = subprocess.run(
+            self.namespace.command(PROGRAM, *argv, "--config", self.config),
+            cwd=self.cwd,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
     def balances(self, account: str) -> dict[str, dict[str, Any]]:
         """The balances of an account by their ids."""

@@ -1,11 +1,14 @@
 """Kamailio charges calls over Ro, placed by sipp: what it reports is what the account pays, and no credit means 402."""
 
+import re
+from dataclasses import dataclass
 from decimal import Decimal
 
 import pytest
 
 from tests.interop.capture import values
-from tests.interop.kamailio import called_party, kamailio, place_call
+from tests.interop.conftest import SHORT_S
+from tests.interop.kamailio import CALLED_PORT, CALLER_PORT, SIP_PORT, called_party, kamailio, place_call, place_calls
 
 NS_PER_S = 1_000_000_000
 TALK_MS = 7_000
@@ -90,3 +93,57 @@ def test_emergency_call_needs_no_credit(switch, namespace, ocs, capture, tmp_pat
     assert ["200"] in capture.fields("sip.Status-Code", "sip.Status-Code")
     assert initial_results(capture) == ["2001"]
     assert ocs.balances("demo-empty") == {}
+
+
+@pytest.mark.conformance("C1", "B26")
+def test_several_calls_at_once_and_who_runs_out_of_credit_is_hung_up_on(switch, namespace, ocs, capture, tmp_path):
+    calls = {
+        "demo": ("491700000001", "61412345678"),
+        "demo-money": ("491700000002", "4915112345678"),
+        "demo-short": ("491700000005", "61412345678"),
+    }
+    talk_ms = 11_000
+    place_calls(namespace, tmp_path, list(calls.values()), talk_ms)
+    charged_s = {account: call_cdr(ocs, account)["usage"] // NS_PER_S for account in calls}
+    capture.close()
+
+    spans = talks(capture)
+    for account, (caller, _) in calls.items():
+        # Kamailio counts whole seconds, from each report to the next.
+        talked_s = spans[caller].ended_s - spans[caller].began_s
+        assert -1 < charged_s[account] - talked_s < 2, (account, charged_s, talked_s)
+    assert charged_s["demo-short"] == SHORT_S < talk_ms // 1000
+    # It hangs up on the caller first, and on the called party only where the caller has not agreed by then.
+    assert CALLER_PORT in spans[calls["demo-short"][0]].goodbyes
+    assert spans[calls["demo"][0]].goodbyes == spans[calls["demo-money"][0]].goodbyes == {SIP_PORT, CALLED_PORT}
+
+    _, reported_s = reported_seconds(capture)
+    assert sum(charged_s.values()) == reported_s
+    assert ocs.balances("demo-short")["minutes"]["value"] == 0
+    assert ocs.balances("demo")["minutes"]["value"] == (6_000 - charged_s["demo"]) * NS_PER_S
+    assert Decimal(ocs.balances("demo-money")["money"]["value"]) == Decimal("9.90")
+    for account in calls:
+        assert all(Decimal(balance["held"]) == 0 for balance in ocs.balances(account).values())
+    assert re.fullmatch(r"5 accounts, [1-9]\d* journal entries, 0 differences", ocs.run("ledger", "verify").strip())
+
+
+@dataclass
+class Talk:
+    """When it began and ended, in seconds of the capture, and the ports to which a BYE went."""
+
+    began_s: float
+    ended_s: float
+    goodbyes: set[int]
+
+
+def talks(capture) -> dict[str, Talk]:
+    """The calls that were answered, by caller."""
+    callers = dict(capture.fields('sip.Method == "INVITE"', "sip.Call-ID", "sip.from.user"))
+    found: dict[str, Talk] = {}
+    for call, at in capture.fields('sip.Method == "ACK"', "sip.Call-ID", "frame.time_relative"):
+        found.setdefault(callers[call], Talk(float(at), 0, set()))
+    for call, at, port in capture.fields('sip.Method == "BYE"', "sip.Call-ID", "frame.time_relative", "udp.dstport"):
+        talk = found[callers[call]]
+        talk.ended_s = talk.ended_s or float(at)
+        talk.goodbyes.add(int(port))
+    return found
