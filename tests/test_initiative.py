@@ -10,6 +10,7 @@ from ocs.charging.asking import Whom, look
 from ocs.charging.effects import abort, reauth
 from ocs.charging.session import SessionState
 from ocs.daemon import endings, looking
+from ocs.diameter.base_answers import base_answer
 from ocs.limits import EFFECT_ATTEMPTS_MAX
 from ocs.rating.tariff import SharedGroup
 from ocs.store.interface import StoreDown
@@ -19,6 +20,7 @@ from tests.diameter.clients.avps import TERMINATION, UPDATE, rsu, subscription, 
 from tests.initiative_kit import (
     ASR,
     AUD,
+    LIMIT_S,
     MIB,
     PGW,
     RAR,
@@ -174,6 +176,21 @@ async def test_a_session_that_the_client_does_not_know_is_ended_and_its_holds_re
     assert (account.balances[0].held, account.balances[0].value) == (0, FIVE_MIB_NANOS)
     assert [row.cdr.cause for row in await scene.store.cdrs("demo", None, 0, 9)] == ["peer_unknown"]
     assert server.counted("sessions_ended", reason="peer_unknown") == 1
+
+
+async def test_a_session_that_is_heard_of_before_the_answer_goes_on(scene):
+    await open_demo(scene.store, FIVE_MIB_NANOS)
+    server = await scene.server()
+    gateway = await scene.gateway(server)
+    gateway.result[RAR] = None
+    await gateway.ask()
+    server.skew_ns = 11 * S
+    await server.outbox(reauth(await scene.session(), None, "test"))
+    asked = await asyncio.wait_for(gateway.asked.get(), LIMIT_S)
+    await gateway.ask(UPDATE, 1, rsu(), usu(total(MIB)))
+    gateway.client.send(base_answer(asked, 5002, gateway.client.origin))
+    await scene.emptied()
+    assert (await scene.session()).is_open
 
 
 @pytest.mark.conformance("B31")

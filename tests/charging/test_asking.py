@@ -5,7 +5,7 @@ import pytest
 
 from ocs.balances.account import Account, Status
 from ocs.balances.adjust import set_status, set_value, top_up
-from ocs.balances.journal import differences, fold
+from ocs.balances.journal import Posting, differences, fold
 from ocs.charging import engine
 from ocs.charging.asking import LOOK, Look, Whom, asking, followed, look, read_look, told
 from ocs.charging.effects import read_detail
@@ -43,6 +43,9 @@ def test_a_new_account_and_what_changes_nothing_concern_nobody() -> None:
     opened = Outcome((AccountWrite(*top_up(account, money(0), 1, 9, **WHO)),))
     assert followed(None, opened) is opened
     assert followed(account, Outcome(conflict="no")) == Outcome(conflict="no")
+    held, entry = top_up(account, money(0), 1, 9, **WHO)
+    release = msgspec.structs.replace(entry, postings=(Posting("money", 0, -1),))
+    assert changed(account, (held, release)) == []
     own = look(Whom.ALL, "plan")
     kept = followed(account, msgspec.structs.replace(opened, effects=(own,)))
     assert [read_look(effect).whom for effect in kept.effects] == [Whom.ALL, Whom.SHORT]

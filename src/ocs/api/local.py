@@ -40,7 +40,7 @@ class LocalServer:
         raise Problem(503, "no server runs, so there are no peers")
 
     async def end_session(self, account_id: str, session_key: str, cause: str) -> bool:  # noqa: ARG002 - the port says more
-        raise Problem(503, "no server runs: its client is told to stop when one does, but only a server ends it by force")
+        raise Problem(503, "no server runs: its client is told to stop when one does, but nothing ends without one")
 
     async def reload(self) -> Reloaded:
         raise Problem(503, "no server runs, so there is nothing to reload")
