@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -76,6 +77,7 @@ class OcsServer(Service):
         done = subprocess.run(
             self.namespace.command(PROGRAM, *argv, "--config", self.config),
             cwd=self.cwd,
+            env={**os.environ, "OCS_OPERATOR": "interop"},
             capture_output=True,
             text=True,
             check=False,

@@ -139,14 +139,24 @@ PORTAL = {
 }
 
 
-@pytest.mark.conformance("B26", "B28")
-def test_who_has_no_credit_is_sent_to_the_portal(peer):
-    answer = peer.ccr(f"{HOST};1;none", INITIAL, 0, mscc=[group(101)], msisdn=EMPTY)
+@pytest.mark.conformance("B26", "B28", "B32")
+def test_who_has_no_credit_is_sent_to_the_portal_and_comes_back_from_it(peer, ocs):
+    session = f"{HOST};1;none"
+    answer = peer.ccr(session, INITIAL, 0, mscc=[group(101)], msisdn=EMPTY)
     (block,) = answer["Multiple-Services-Credit-Control"]
     assert (block["Result-Code"], block["Granted-Service-Unit"]) == (2001, {"CC-Total-Octets": 0})
     portal = {"Redirect-Address-Type": 2, "Redirect-Server-Address": "https://portal.example.com/topup"}
     assert block["Final-Unit-Indication"] == {"Final-Unit-Action": 1, "Redirect-Server": portal}
     assert answer["Low-Balance-Indication"] == 1
+
+    topup = ("account", "topup", "demo-empty", "money", "9.00 AUD", "--kind", "monetary", "--reason", "voucher")
+    ocs.run(*topup)
+    asked = peer.message("request")
+    assert (asked["header"]["name"], asked["body"]["Session-Id"]) == ("RAR", session)
+    report = [group(101, used=0, **{"Reporting-Reason": 7})]
+    (block,) = peer.ccr(session, UPDATE, 1, mscc=report, msisdn=EMPTY)["Multiple-Services-Credit-Control"]
+    assert block["Granted-Service-Unit"] == {"CC-Total-Octets": 10 * 2**20}
+    assert "Final-Unit-Indication" not in block
 
 
 @pytest.mark.conformance("A36", "B4")
@@ -207,6 +217,45 @@ def test_events_of_all_four_kinds(peer, ocs):
     assert money(ocs) == (Decimal("10.00"), Decimal(0))
     unlinked = event("nothing", REFUND_ACCOUNT)
     assert unlinked["Result-Code"] == 5012
+
+
+@pytest.mark.conformance("B31", "B32", "A40")
+def test_it_is_told_to_ask_again_and_to_stop(peer, ocs):
+    session = f"{HOST};1;told"
+    peer.ccr(session, INITIAL, 0, mscc=[group(101), group(102)], msisdn=MONEY)
+
+    ocs.run("sessions", "reauth", session, "--rating-group", "102")
+    asked = peer.message("request")
+    assert (asked["header"]["name"], asked["header"]["proxiable"]) == ("RAR", True)
+    expected = {
+        "Session-Id": session,
+        "Destination-Host": HOST,
+        "Destination-Realm": "example.net",
+        "Rating-Group": 102,
+    }
+    expected |= {"Auth-Application-Id": 4, "Re-Auth-Request-Type": 0}
+    assert {name: asked["body"].get(name) for name in expected} == expected
+    report = [group(102, used=2**20, **{"Reporting-Reason": 7})]
+    assert results(peer.ccr(session, UPDATE, 1, mscc=report, msisdn=MONEY)) == (2001, {102: 2001})
+
+    ocs.run("sessions", "abort", session, "--reason", "stolen")
+    stop = peer.message("request")
+    assert (stop["header"]["name"], stop["body"]["Session-Id"]) == ("ASR", session)
+    end = peer.ccr(session, TERMINATION, 2, mscc=[group(101, used=2**20, ask=False)], msisdn=MONEY)
+    assert end["Result-Code"] == 2001
+    assert money(ocs) == (Decimal("9.98"), Decimal(0))
+    assert "0 differences" in ocs.run("ledger", "verify")
+
+
+@pytest.mark.conformance("B31")
+def test_a_session_that_it_does_not_know_is_ended(peer, ocs):
+    session = f"{HOST};1;lost"
+    peer.ccr(session, INITIAL, 0, mscc=[group(101)], msisdn=MONEY)
+    peer.tell("{on_request, 5002}")
+    ocs.run("sessions", "reauth", session)
+    assert peer.message("request")["header"]["name"] == "RAR"
+    ocs.wait_for("the session to end", lambda: not ocs.get("/v1/sessions?account=demo-money")["items"])
+    assert money(ocs) == (Decimal("10.00"), Decimal(0))
 
 
 @pytest.mark.conformance("A1", "A10", "A9")

@@ -1,6 +1,7 @@
 """Kamailio charges calls over Ro, placed by sipp: what it reports is what the account pays, and no credit means 402."""
 
 import re
+import threading
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -147,3 +148,22 @@ def talks(capture) -> dict[str, Talk]:
         talk.ended_s = talk.ended_s or float(at)
         talk.goodbyes.add(int(port))
     return found
+
+
+@pytest.mark.conformance("B31")
+def test_it_answers_no_rar_and_its_call_goes_on(switch, namespace, ocs, capture, tmp_path):
+    caller = threading.Thread(target=place_call, args=(namespace, tmp_path, "491700000001", "61412345678", TALK_MS))
+    caller.start()
+    ocs.wait_for("a session", lambda: ocs.get("/v1/sessions?account=demo")["items"])
+    (session,) = ocs.get("/v1/sessions?account=demo")["items"]
+    ocs.run("sessions", "reauth", session["id"])
+    switch.wait_for_log("unhandled receive request on Credit Control Acct session")
+    cdr = call_cdr(ocs, "demo")
+    caller.join()
+    capture.close()
+    assert capture.fields("diameter.cmd.code == 258", "diameter.flags.request", "diameter.Session-Id") == [
+        ["1", session["id"]]
+    ]
+    _, seconds = reported_seconds(capture)
+    assert cdr["usage"] == seconds * NS_PER_S
+    assert TALK_MS // 1000 <= seconds <= TALK_MS // 1000 + 2

@@ -17,6 +17,7 @@
 -include_lib("diameter/include/diameter.hrl").
 
 -define(BASE, diameter_gen_base_rfc6733).
+-define(OVERLOAD, diameter_gen_doic_rfc7683).
 
 main(Host, Realm) ->
     ok = diameter:start(),
@@ -49,7 +50,7 @@ loop(Last) ->
 transport(Kind, Options) ->
     {ok, _} = diameter:add_transport(?MODULE, {Kind, [
         {transport_module, diameter_tcp}, {transport_config, [{reuseaddr, true} | Options]},
-        {watchdog_timer, 6000}, {connect_timer, 1000}, {strict_mbit, true}]}).
+        {watchdog_timer, 6000}, {connect_timer, 1000}, {strict_mbit, true}, {avp_dictionaries, [?OVERLOAD]}]}).
 
 stop() ->
     diameter:stop_service(?MODULE),
@@ -144,7 +145,11 @@ strange(Dictionary, Avps) ->
 judge(_, #diameter_avp{name = undefined} = Avp) ->
     [text({unknown, Avp#diameter_avp.code, Avp#diameter_avp.vendor_id})];
 judge(Dictionary, #diameter_avp{name = Name, is_mandatory = M, vendor_id = V, code = Code}) ->
-    case Dictionary:avp_header(Name) of
+    Knows = case lists:member(Name, ['OC-Supported-Features', 'OC-Feature-Vector']) of
+        true -> ?OVERLOAD;
+        false -> Dictionary
+    end,
+    case Knows:avp_header(Name) of
         {Code, Flags, V} when (Flags band 16#40 /= 0) == M -> [];
         Expected -> [text({Name, {expected, Expected}, {mandatory, M}, {vendor, V}})]
     end.
