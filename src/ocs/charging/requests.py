@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum, IntEnum
 from hashlib import sha256
 from typing import Final
@@ -126,7 +127,8 @@ class ChargingRequest(msgspec.Struct, frozen=True):
     refund_of, refund_number: session and CC-Request-Number of the event that a refund names (Refund-Information);
         "" and None: whatever events of its own Session-Id charged.
     event_at_ns: Event-Timestamp as Unix nanoseconds, None where not sent.
-    attributes: what CDRs keep besides: ("apn", "internet"), ("imei", ...), ...; no attribute twice.
+    attributes: what CDRs keep besides: ("apn", "internet"), ("imei", ...), ...; no attribute twice. They may be read
+        only when they are asked for: whoever keeps them makes a tuple of them.
     """
 
     session_id: str
@@ -144,7 +146,7 @@ class ChargingRequest(msgspec.Struct, frozen=True):
     refuse_in_group: bool = False
     grant_unasked: bool = False
     event_at_ns: int | None = None
-    attributes: tuple[tuple[str, str], ...] = ()
+    attributes: Sequence[tuple[str, str]] = ()
     refund_of: str = ""
     refund_number: int | None = None
     advice: int = 0

@@ -502,7 +502,7 @@ def _session_for(
         subscriber=request.subscriber[0] if request.subscriber else "",
         called=house.called_number(request, tariff),
         origin_host=request.origin_host,
-        attributes=request.attributes,
+        attributes=tuple(request.attributes),
         terminating=request.terminating,
     )
     if session is None:

@@ -5,6 +5,7 @@ import pytest
 from ocs.diameter.applications.credit_control_request import compile_rules, read_request
 from ocs.diameter.applications.service_information import _SERVICE_TABLE
 from ocs.diameter.dictionary import BY_NAME
+from ocs.diameter.errors import PeerError
 from ocs.diameter.wire import decode_message, encode_avp
 from tests.diameter.applications.world import PEER, attributes, read, settings
 from tests.diameter.clients import builders
@@ -254,6 +255,49 @@ def test_times_are_readable():
 
 
 # What is passed over
+
+
+def update(*inside: bytes) -> bytes:
+    """An UPDATE of a data session whose Service-Information holds just that."""
+    return ccr(
+        session("pgw.example.net", "1"),
+        text("Origin-Host", "pgw.example.net"),
+        text("Origin-Realm", "example.net"),
+        text("Destination-Realm", "example.com"),
+        u32("Auth-Application-Id", 4),
+        text("User-Name", "early"),
+        text("Service-Context-Id", "8.32251@3gpp.org"),
+        u32("CC-Request-Type", UPDATE),
+        u32("CC-Request-Number", 1),
+        group("Service-Information", *inside),
+        u32("Termination-Cause", 4),
+    )
+
+
+def test_an_update_of_a_bearer_is_described_as_its_first_request_when_somebody_asks():
+    bearer = group("PS-Information", text("Called-Station-Id", "internet"), raw("3GPP-RAT-Type", b"\6"))
+    request = read(update(subscription(0, builders.MSISDN), bearer))
+    assert request.attributes == (
+        ("user_name", "early"),
+        ("apn", "internet"),
+        ("rat_type", "6"),
+        ("termination_cause", "4"),
+    )
+    assert request.attributes[1] == ("apn", "internet")
+    assert len(request.attributes) == 4
+    assert request.subscriber == (f"msisdn:{builders.MSISDN}",)
+
+
+def test_times_of_a_call_are_read_in_an_update_of_a_bearer_too():
+    times = group("IMS-Information", group("Time-Stamps", time("SIP-Response-Timestamp", 7)))
+    request = read(update(group("PS-Information"), times))
+    assert request.answered_at_ns == 7_000_000_000
+
+
+def test_an_update_whose_description_cannot_be_cut_is_refused():
+    with pytest.raises(PeerError) as caught:
+        read(update(b"\0\0\0\1\0\0\0"))
+    assert caught.value.result_code == 5014
 
 
 def ignored(data: bytes) -> int:

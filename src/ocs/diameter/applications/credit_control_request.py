@@ -8,8 +8,8 @@ charged. Raises PeerError with the Failed-AVP to send.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple, NoReturn
 
 import msgspec
 
@@ -20,7 +20,7 @@ from ocs.charging.requests import ChargingRequest, GroupRequest, RequestedAction
 from ocs.config.settings import PeerRule, Refusals, Settings
 from ocs.diameter.applications import codes
 from ocs.diameter.applications.containers import read_command_units, read_group
-from ocs.diameter.applications.service_information import Reader
+from ocs.diameter.applications.service_information import Reader, Service
 from ocs.diameter.applications.subscription import Order, make_order, read_subscriber
 from ocs.diameter.dictionary import VENDOR_3GPP
 from ocs.diameter.errors import PeerError
@@ -58,17 +58,22 @@ _ONE: Final = frozenset({
 })  # fmt: skip
 """AVPs of the command of which the first counts."""
 
+_IDS: Final = frozenset({codes.SUBSCRIPTION_ID, codes.SUBSCRIPTION_ID_EXTENSION})
+
 
 class Rules(msgspec.Struct, frozen=True):
     """What the settings say about reading requests.
 
     services: by the document number of their context; of several, those that take only some requests come first.
     contexts: by the name of the service.
+    plain: names of the services for which an update needs no description: it neither chooses the service, nor names
+    who is called, nor leads to a rating group.
     """
 
     services: Mapping[str, tuple[ServicePolicy, ...]]
     contexts: Mapping[str, Context]
     order: Order
+    plain: frozenset[str]
 
 
 def compile_rules(settings: Settings) -> Rules:
@@ -78,7 +83,14 @@ def compile_rules(settings: Settings) -> Rules:
         for context in policy.contexts:
             services[context.lower()] = (*services.get(context.lower(), ()), policy)
     order = make_order(settings.subscription_order, settings.realms, settings.tariff.numbering)
-    return Rules(services, {policy.name: _context(policy) for policy in settings.services.values()}, order)
+    contexts = {name: _context(policy) for name, policy in settings.services.items()}
+    plain = frozenset(name for name, policy in settings.services.items() if _is_plain(policy, contexts[name]))
+    return Rules(services, contexts, order, plain)
+
+
+def _is_plain(policy: ServicePolicy, context: Context) -> bool:
+    asked = policy.only or policy.rating_group_from or context.called or context.count or context.terminating
+    return not asked
 
 
 def _context(policy: ServicePolicy) -> Context:
@@ -88,10 +100,77 @@ def _context(policy: ServicePolicy) -> Context:
 
 
 class Reading(NamedTuple):
-    """A request, and how many unknown AVPs with the M bit were passed over in its Service-Information."""
+    """A request, and how many unknown AVPs with the M bit were passed over in its Service-Information.
+
+    Of a description that nobody has asked for none are counted.
+    """
 
     request: ChargingRequest
     ignored_avps: int
+
+
+class Described(Sequence[tuple[str, str]]):
+    """The attributes of a request, read when somebody asks for them.
+
+    Most updates of a session describe it as its first request did, at length, and nobody looks.
+    """
+
+    __slots__ = ("_avps", "_read")
+
+    def __init__(self, avps: list[Avp]) -> None:
+        self._avps = avps
+        self._read: tuple[tuple[str, str], ...] | None = None
+
+    def _all(self) -> tuple[tuple[str, str], ...]:
+        if self._read is None:
+            self._read = _described(self._avps).described("")
+        return self._read
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def __getitem__(self, index: Any) -> Any:
+        """As of a tuple."""
+        return self._all()[index]
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self._all())
+
+    def __eq__(self, other: object) -> bool:
+        return self._all() == (other._all() if isinstance(other, Described) else other)
+
+    def __hash__(self) -> int:
+        return hash(self._all())
+
+
+def _described(avps: list[Avp]) -> Service:
+    """What the command and its Service-Information say of the service."""
+    reader = Reader()
+    for avp in avps:
+        if avp.vendor_id:
+            if avp.code == codes.SERVICE_INFORMATION and avp.vendor_id == VENDOR_3GPP:
+                reader.read_service(avp)
+        elif avp.code in _DESCRIPTIONS:
+            reader.read_command(avp)
+    return reader.service()
+
+
+def _bearer_ids(informations: list[Avp]) -> list[Avp] | None:
+    """The Subscription-Ids inside Service-Information; None where it describes more than a bearer (PS-Information).
+
+    Raises PeerError 5014 where it cannot be cut into AVPs.
+    """
+    ids = []
+    for information in informations:
+        for avp in information.children():
+            if avp.vendor_id:
+                if avp.code != codes.PS_INFORMATION or avp.vendor_id != VENDOR_3GPP:
+                    return None
+            elif avp.code == codes.SUBSCRIPTION_ID:
+                ids.append(avp)
+            else:
+                return None
+    return ids
 
 
 def read_request(message: Message, rules: Rules, peer_rule: PeerRule) -> Reading:
@@ -100,32 +179,42 @@ def read_request(message: Message, rules: Rules, peer_rule: PeerRule) -> Reading
     groups: list[Avp] = []
     used: list[Avp] = []
     ids: list[Avp] = []
-    reader = Reader()
+    informations: list[Avp] = []
     advice = 0
     for avp in message.avps:
         code = avp.code
         if avp.vendor_id:
             if code == codes.SERVICE_INFORMATION and avp.vendor_id == VENDOR_3GPP:
-                reader.read_service(avp)
+                informations.append(avp)
             elif code == codes.AOC_REQUEST_TYPE and avp.vendor_id == VENDOR_3GPP:
                 advice = int.from_bytes(avp.data)
         elif code == codes.MULTIPLE_SERVICES_CREDIT_CONTROL:
             groups.append(avp)
-        elif code in (codes.SUBSCRIPTION_ID, codes.SUBSCRIPTION_ID_EXTENSION):
+        elif code in _IDS:
             ids.append(avp)
         elif code == codes.USED_SERVICE_UNIT:
             used.append(avp)
-        else:
-            if code in _ONE:
-                one.setdefault(code, avp)
-            if code in _DESCRIPTIONS:
-                reader.read_command(avp)
+        elif code in _ONE and code not in one:
+            one[code] = avp
     request_type = _request_type(one)
-    service = reader.service()
+    attributes: Sequence[tuple[str, str]]
+    policies = _policies(one, rules)
+    bearer_ids = None
+    if request_type is RequestType.UPDATE and policies[0].name in rules.plain:
+        bearer_ids = _bearer_ids(informations)
+    if bearer_ids is None:
+        service = _described(message.avps)
+        policy = _chosen(policies, service.attributes, one)
+        context = rules.contexts[policy.name]
+        called = service.called(context.called)
+        attributes = service.described(called[0] if len(called) == 1 else "")
+    else:
+        service = Service({}, {}, bearer_ids, 0)
+        policy = policies[0]
+        context = rules.contexts[policy.name]
+        called = ()
+        attributes = Described(message.avps)
     described = service.attributes
-    policy = find_service(one, rules, described)
-    context = rules.contexts[policy.name]
-    called = service.called(context.called)
     sub_session_id = one.get(codes.CC_SUB_SESSION_ID)
     event_at = one.get(codes.EVENT_TIMESTAMP)
     action = _action(one) if request_type is RequestType.EVENT else None
@@ -148,12 +237,12 @@ def read_request(message: Message, rules: Rules, peer_rule: PeerRule) -> Reading
         refuse_in_group=peer_rule.refusals is Refusals.MSCC,
         grant_unasked=peer_rule.grant_without_rsu,
         event_at_ns=None if event_at is None else unpack_time(event_at) * NS_PER_S,
-        attributes=service.described(called[0] if len(called) == 1 else ""),
+        attributes=attributes,
         refund_of=refund_of,
         refund_number=refund_number,
         advice=advice,
-        asked_at_ns=reader.asked_at_ns,
-        answered_at_ns=reader.answered_at_ns,
+        asked_at_ns=service.asked_at_ns,
+        answered_at_ns=service.answered_at_ns,
     )
     return Reading(request, service.ignored_avps)
 
@@ -163,14 +252,25 @@ def document_number(context: str) -> str:
     return context.partition("@")[0].rpartition(".")[2].strip().lower()
 
 
-def find_service(one: Mapping[int, Avp], rules: Rules, attributes: Mapping[str, str]) -> ServicePolicy:
-    """The service that the Service-Context-Id leads to; 5031 with that AVP where there is none (RFC 8506 9.2)."""
+def _policies(one: Mapping[int, Avp], rules: Rules) -> tuple[ServicePolicy, ...]:
+    """The services that the Service-Context-Id leads to; 5031 with that AVP where there is none (RFC 8506 9.2)."""
     avp = _required(one, codes.SERVICE_CONTEXT_ID)
     context = unpack_utf8_string(avp)
-    for policy in rules.services.get(document_number(context)) or rules.services.get(context.lower(), ()):
+    return rules.services.get(document_number(context)) or rules.services.get(context.lower()) or _no_service(avp)
+
+
+def _chosen(
+    policies: tuple[ServicePolicy, ...], attributes: Mapping[str, str], one: Mapping[int, Avp]
+) -> ServicePolicy:
+    """The first service that takes a request with these attributes; 5031 where none does."""
+    for policy in policies:
         if all(attributes.get(name) in values for name, values in policy.only):
             return policy
-    raise PeerError(ResultCode.RATING_FAILED, avp.encode(), f"no service has the context {context!r}")
+    return _no_service(one[codes.SERVICE_CONTEXT_ID])
+
+
+def _no_service(avp: Avp) -> NoReturn:
+    raise PeerError(ResultCode.RATING_FAILED, avp.encode(), f"no service has the context {unpack_utf8_string(avp)!r}")
 
 
 def _named(

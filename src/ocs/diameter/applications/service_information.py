@@ -209,12 +209,15 @@ class Service(NamedTuple):
     attributes: name -> value, in the order of the request; several values of one name stand apart by ",".
     parties: attribute -> the parties that it names. ids: Subscription-Ids inside Service-Information.
     ignored_avps: how many AVPs with the M bit were passed over that the dictionary does not know.
+    asked_at_ns, answered_at_ns: when the signalling was, as Unix nanoseconds; None where that is not told.
     """
 
     attributes: dict[str, str]
     parties: dict[str, list[str]]
     ids: list[Avp]
     ignored_avps: int
+    asked_at_ns: int | None = None
+    answered_at_ns: int | None = None
 
     def called(self, names: Sequence[str]) -> tuple[str, ...]:
         """The parties to rate by: those of the first of the attributes that names any."""
@@ -262,7 +265,9 @@ class Reader:
 
     def service(self) -> Service:
         """What was read."""
-        return Service(self.attributes, self.parties, self.ids, self.ignored_avps)
+        return Service(
+            self.attributes, self.parties, self.ids, self.ignored_avps, self.asked_at_ns, self.answered_at_ns
+        )
 
     def _read(self, avps: Sequence[Avp], table: Table, depth: int) -> None:
         for avp in avps:
