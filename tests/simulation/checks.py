@@ -14,7 +14,8 @@ from tests.simulation.messages import EVENT, grants_of
 from tests.simulation.place import CALLS, PER_OCTET, RATES
 
 ASKS = {"charge", "late", "unknown_session"}
-KNOWN = {"open", "shared", "expire", "topup", "expiry", *ASKS}
+TELLS = {"reauth", "abort"}
+KNOWN = {"open", "shared", "expire", "end", "topup", "expiry", *TELLS, *ASKS}
 SUCCESS = 2001
 DEFAULT_GROUPS = {"data": 100, "voice": 0, "sms": 0}
 
@@ -30,8 +31,10 @@ def conserved(world) -> Iterator[str]:
         for entry in entries:
             if entry.kind not in KNOWN:
                 yield f"{account_id}: an entry of kind {entry.kind}"
+            if entry.kind in TELLS and (entry.postings or entry.cost_nanos):
+                yield f"{account_id}: to tell a client something moved a balance"
             money = -sum(one.value for one in entry.postings if kinds.get(one.balance_id) is Kind.MONETARY)
-            if entry.kind == "expire" and any(one.value for one in entry.postings):
+            if entry.kind in {"expire", "end"} and any(one.value for one in entry.postings):
                 yield f"{account_id}: a timer moved money in {entry.session_id}"
             if entry.kind == "charge" and money > entry.cost_nanos:
                 yield f"{account_id}: {entry.session_id} {entry.request} took {money} for {entry.cost_nanos}"
