@@ -14,6 +14,8 @@ CUTS ?= 10
 SEED ?= 1
 # Of `make sim`, which begins with SEED.
 REQUESTS ?= 1000000
+# Of `make fuzz`.
+INPUTS ?= 50000
 JOBS ?= 2
 # Debian's names of the real peers that tests/interop talks to.
 PEERS := erlang-base erlang-dev erlang-diameter freediameter freediameter-extensions iproute2 kamailio \
@@ -64,6 +66,11 @@ sim: $(VENV)/.dev ## a million simulated requests over many seeds, with faults o
 	$(BIN)/python -m tests.simulation --requests $(REQUESTS) --first-seed $(SEED) --jobs $(JOBS)
 
 # Each loop has its number; SEED is the dice of all of them.
+# Each target gets so many inputs (INPUTS).
+fuzz: $(VENV)/.dev ## wrong messages of all kinds, and 10,000 connections at once (INPUTS, SEED)
+	$(BIN)/python -m tests.fuzz --inputs $(INPUTS) --seed $(SEED)
+	OCS_HOSTILE_CONNECTIONS=10000 $(BIN)/python -m pytest -q tests/diameter/test_hostile.py $(ARGS)
+
 faults: $(VENV)/.dev ## as root: kills, stalls, a full disk, a lost network under load (KILLS=, NODE_KILLS=, POSTGRES_KILLS=)
 	OCS_FAULTS_KILLS=$(KILLS) OCS_FAULTS_NODE_KILLS=$(NODE_KILLS) OCS_FAULTS_POSTGRES_KILLS=$(POSTGRES_KILLS) \
 	OCS_FAULTS_STALL_S=10 OCS_FAULTS_CUTS=$(CUTS) OCS_FAULTS_SEED=$(SEED) $(BIN)/python -m pytest tests/faults -q $(ARGS)
@@ -94,4 +101,4 @@ clean: ## remove what builds and tests leave behind (not var/, which holds accou
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis src/*.egg-info
 	find src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help install run test check faults sim bench rating peers interop sctp conformance lock bare clean
+.PHONY: help install run test check faults fuzz sim bench rating peers interop sctp conformance lock bare clean
