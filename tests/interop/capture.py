@@ -12,18 +12,29 @@ from tests.interop.namespace import Namespace
 from tests.interop.service import Service
 
 DIAMETER_PORT = 3868
+# Where ocs listens and where peers do that it connects to, without and with TLS.
+PLAIN_PORTS = (DIAMETER_PORT, 13868)
+TLS_PORTS = (5658, 15868)
+# Ours, also where a relay passes on what we sent.
+SENT = " || ".join(
+    [f"tcp.srcport == {DIAMETER_PORT}", *(f'diameter.Origin-Host == "{name}.example.com"' for name in ("ocs", "ocs2"))]
+)
 MARKER_PORT = 9
 WARNING = 0x600000  # tshark's severities: chat, note, warning, error
 
 
 class Capture:
-    """A running tshark: `with Capture(...)`, or `close()`; the other methods read the file afterwards."""
+    """A running tshark: `with Capture(...)`, or `close()`; the other methods read the file afterwards.
 
-    def __init__(self, namespace: Namespace, folder: Path, port: int = DIAMETER_PORT):
+    What went by TLS is read where one side wrote its secrets to `keys` (its SSLKEYLOGFILE).
+    """
+
+    def __init__(self, namespace: Namespace, folder: Path):
         self.namespace = namespace
-        self.port = port
         self.file = folder / "capture.pcapng"
-        argv = namespace.command("tshark", "-i", "lo", "-q", "-w", self.file, "-f", f"tcp port {port} or udp")
+        self.keys = folder / "tls-keys.log"
+        ports = " or ".join(f"tcp port {port}" for port in PLAIN_PORTS + TLS_PORTS)
+        argv = namespace.command("tshark", "-i", "lo", "-q", "-w", self.file, "-f", f"{ports} or udp")
         self.service = Service(argv, folder / "tshark.log", stop_signal=signal.SIGINT)
 
     def __enter__(self) -> Self:
@@ -69,18 +80,23 @@ class Capture:
         text = self._read(display_filter, "-T", "json", "--no-duplicate-keys")
         return [packet["_source"]["layers"] for packet in json.loads(text or "[]")]
 
-    def complaints(self, sent: str = f"tcp.srcport == {DIAMETER_PORT}") -> list[list[str]]:
+    def complaints(self, sent: str = SENT) -> list[list[str]]:
         """(frame, Diameter command, complaint) of everything that ocs `sent` and tshark finds malformed or warns of.
 
         What it remarks on the flow of TCP (windows, repeats) is not about the messages.
         """
         doubt = f"_ws.malformed || (_ws.expert.severity >= {WARNING} && !tcp.analysis.flags)"
-        wrong = f"{sent} && diameter && ({doubt})"
+        wrong = f"({sent}) && diameter && ({doubt})"
         return self.fields(wrong, "frame.number", "diameter.cmd.code", "_ws.expert.message")
 
     def _read(self, display_filter: str, *argv: str) -> str:
         # Streams are put together: messages that share a segment or span two are dissected like any other.
-        decode = ["-d", f"tcp.port=={self.port},diameter"]
+        decode = [word for port in PLAIN_PORTS for word in ("-d", f"tcp.port=={port},diameter")]
+        if self.keys.exists():
+            decode += [word for port in TLS_PORTS for word in ("-d", f"tcp.port=={port},tls")]
+            decode += [word for port in TLS_PORTS for word in ("-d", f"tls.port=={port},diameter")]
+            # That one takes the first message for its own.
+            decode += ["-o", f"tls.keylog_file:{self.keys}", "--disable-protocol", "rdpmt"]
         command = ["tshark", "-r", str(self.file), *decode, "-2", "-R", display_filter, *argv]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 

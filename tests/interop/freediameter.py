@@ -26,7 +26,8 @@ def free_diameter(
     """A freeDiameter on the 10.x address of the namespace, since it leaves 127/8 out of its own addresses.
 
     clients: who may connect without TLS. server: the options of its own connection to ocs, None: ocs connects. tls: a
-    folder with its cert.pem, key.pem and ca.pem; ocs may connect by TLS then, to SECURE_PORT.
+    folder with its cert.pem, key.pem and ca.pem; ocs may connect by TLS then, to SECURE_PORT, and the secrets are
+    written where a Capture looks for them.
     """
     folder.mkdir()
     if tls is None:
@@ -50,6 +51,7 @@ def free_diameter(
     }
     for source, target in (("freediameter.conf", "fd.conf"), ("acl.conf", "acl.conf")):
         (folder / target).write_text(Template((TEMPLATES / source).read_text()).substitute(words))
-    argv = namespace.command("freeDiameterd", "-c", folder / "fd.conf")
+    keys = f"SSLKEYLOGFILE={folder.parent / 'tls-keys.log'}"
+    argv = namespace.command("env", keys, "freeDiameterd", "-c", folder / "fd.conf")
     # Its shutdown waits for its peers, 18 s at worst.
     return Service(argv, folder / "freediameter.log", stop_s=25)
