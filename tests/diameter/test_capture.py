@@ -88,6 +88,47 @@ def test_a_stream_that_had_begun_before_and_one_with_a_hole_are_picked_up(tmp_pa
     assert read_packets(tmp_path, segment(0, b"", "S"), *frames) == [*MESSAGES[:2], *MESSAGES[3:]]
 
 
+def test_a_message_whose_middle_is_missing_does_not_spoil_the_next(tmp_path):
+    begin, end = MESSAGES[0][:100], MESSAGES[0][200:]
+    frames = [segment(0, b"", "S"), segment(1, begin), segment(201, end), segment(1 + len(MESSAGES[0]), MESSAGES[1])]
+    assert read_packets(tmp_path, *frames) == [MESSAGES[1]]
+
+
+def test_the_longer_of_two_segments_that_wait_counts(tmp_path):
+    first, rest = STREAM[:100], STREAM[100:]
+    frames = [segment(0, b"", "S"), segment(101, rest[:50]), segment(101, rest), segment(1, first)]
+    assert read_packets(tmp_path, *frames) == MESSAGES
+    frames = [segment(0, b"", "S"), segment(101, rest), segment(101, rest[:50]), segment(1, first)]
+    assert read_packets(tmp_path, *frames) == MESSAGES
+
+
+def test_ports_that_are_used_again_are_a_new_stream(tmp_path):
+    frames = [segment(0, b"", "S"), segment(1, MESSAGES[0]), segment(900_000, b"", "S"), segment(900_001, MESSAGES[1])]
+    assert read_packets(tmp_path, *frames) == MESSAGES[:2]
+
+
+@pytest.mark.parametrize(("resolution", "ticks"), [(9, 1_500_000_001), (3, 1_500), (0x80 | 1, 3)])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_times_of_an_interface_have_its_resolution(resolution, ticks, order):
+    def block(kind, body):
+        length = struct.pack(f"{order}I", len(body) + 12)
+        return struct.pack(f"{order}I", kind) + length + body + length
+
+    packet = bytes(segment(1, MESSAGES[0]))
+    packet += bytes(-len(packet) % 4)
+    file = b"".join(
+        (
+            block(0x0A0D0D0A, struct.pack(f"{order}IHHq", 0x1A2B3C4D, 1, 0, -1)),
+            block(1, struct.pack(f"{order}HHIHHBxxxHH", 1, 0, 0, 9, 1, resolution, 0, 0)),
+            block(5, bytes(12)),  # statistics: nobody's business
+            block(6, struct.pack(f"{order}IIIII", 0, 0, ticks, len(packet), len(packet)) + packet),
+        )
+    )
+    (found,) = packets(io.BytesIO(file))
+    assert found.at_ns == (1_500_000_001 if resolution == 9 else 1_500_000_000)
+    assert found.octets == packet
+
+
 def test_what_waits_for_a_missing_segment_is_bounded():
     streams = Streams()
     count = SEGMENTS_WAITING_MAX + 1

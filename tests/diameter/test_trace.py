@@ -135,11 +135,12 @@ async def test_what_an_application_decided_stands_with_its_answer(kit, tracing):
 
 async def test_it_ends_by_itself_and_is_forgotten_later(kit, tracing):
     client = await kit.connect()
-    trace = tracing.begin(Kind.SESSION, "a;1;1", 20, "op")
+    trace = tracing.begin(Kind.SESSION, "a;1;1", 20, "op", ["b;1;1"])
     assert kit.node.tap is tracing
     await client.exchange(1, ccr("a;1;1"))
     kit.clock.advance(20)
     assert (trace.running, trace.why, kit.node.tap) == (False, "time", None)
+    assert (trace._sessions, trace._unanswered) == ({}, {})
     await client.exchange(2, ccr("a;1;1", hop_by_hop_id=2))
     assert len(trace.messages) == 2
     kit.clock.advance(TRACE_KEPT_S - 1)

@@ -95,7 +95,7 @@ class Tracing:
     def _take(self, connection: Connection, octets: bytes, message: Message, *, received: bool) -> None:
         place, at_ns = _place(connection), self._node.clock.wall_ns()
         for trace in self.traces.values():
-            if trace.running and at_ns < trace.ends_ns:
+            if trace.running:
                 lost = trace.lost
                 trace.take(message, octets, place, received=received, at_ns=at_ns, subscribers=self._subscribers)
                 if trace.lost > lost:
