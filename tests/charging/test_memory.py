@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocs.charging.memory import Seen, contains, highest_number, insert, recall, remember, room_for
+from ocs.charging.memory import ANSWERS_KEPT, Seen, contains, highest_number, insert, recall, remember, room_for
 from ocs.charging.requests import RequestType
 from ocs.charging.session import AnswerPage, Session, SessionState
 from ocs.limits import ANSWERS_INLINE_MAX, NUMBER_GAPS_PER_SESSION_MAX
@@ -84,7 +84,7 @@ def test_the_older_half_of_the_answers_leaves_when_the_row_is_full() -> None:
         assert page is None
     session, page = remember(session, UPDATE, ANSWERS_INLINE_MAX, b"x")
     assert page is not None
-    assert [answer.number for answer in page.answers] == list(range((ANSWERS_INLINE_MAX + 1) // 2))
+    assert [answer.number for answer in page.answers] == list(range(ANSWERS_INLINE_MAX + 1 - ANSWERS_KEPT))
     assert len(page.answers) + len(session.answers) == ANSWERS_INLINE_MAX + 1
 
 

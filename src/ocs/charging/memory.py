@@ -7,12 +7,15 @@ it, since a session may move to another host, and the T bit is never evidence by
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
 from ocs.charging.session import Answered, AnswerPage, Session
 from ocs.limits import ANSWERS_INLINE_MAX, NUMBER_GAPS_PER_SESSION_MAX
+
+ANSWERS_KEPT: Final = 2
+"""How many answers stay in the row when the others leave it."""
 
 Ranges = tuple[tuple[int, int], ...]
 
@@ -36,14 +39,15 @@ def recall(session: Session, request_type: int, number: int) -> Seen | None:
 def remember(session: Session, request_type: int, number: int, content: bytes) -> tuple[Session, AnswerPage | None]:
     """The session with the request noted as processed and its answer kept; and the page of answers that leave the row.
 
-    A row keeps at most ANSWERS_INLINE_MAX answers. When one more comes, the older half leaves as a page, so that a
-    long session costs a page every few requests and a row of constant size.
+    A row keeps at most ANSWERS_INLINE_MAX answers. When one more comes, all but the last ANSWERS_KEPT leave as a page,
+    so that a long session costs a page every few requests and a row of constant size. What is repeated is nearly
+    always the last request.
     """
     seen = {**session.seen, request_type: insert(session.seen.get(request_type, ()), number)}
     answers = (*session.answers, Answered(request_type, number, content))
     if len(answers) <= ANSWERS_INLINE_MAX:
         return msgspec.structs.replace(session, seen=seen, answers=answers), None
-    leaving = len(answers) // 2
+    leaving = len(answers) - ANSWERS_KEPT
     page = AnswerPage(session.account_id, session.key, session.pages, answers[:leaving])
     return (
         msgspec.structs.replace(session, seen=seen, answers=answers[leaving:], pages=session.pages + 1),

@@ -39,9 +39,9 @@ class StoreMetrics:
         self._commit_duration.observe(seconds)
         self._up.set(1)
 
-    def command(self, kind: str, outcome: str) -> None:
-        """An account write of that journal kind was "done", met a "conflict", or "failed"."""
-        self._commands[kind if kind in labels.COMMAND_KINDS else OTHER, outcome].inc()
+    def command(self, kind: str, outcome: str, number: int = 1) -> None:
+        """So many account writes of that journal kind were "done", met a "conflict", or "failed"."""
+        self._commands[kind if kind in labels.COMMAND_KINDS else OTHER, outcome].inc(number)
 
     def cdrs_written(self, number: int) -> None:
         """So many CDRs are durable in the store."""

@@ -51,6 +51,21 @@ def select(outcomes: Sequence[Outcome], versions: Mapping[str, int]) -> Batch:
     left_out: set[str] = set()
     for outcome in outcomes:
         assert outcome.writes, "an outcome without an account write has nothing that guards it"
+        if len(outcome.writes) == 1 and not (outcome.cdrs or outcome.effects or left_out):
+            (write,), session = outcome.writes, outcome.session
+            account, entry = write.account, write.entry
+            if current.get(account.id, 0) == account.version - 1 and not write.identities:
+                assert session is None or session.account_id == account.id, "a session is guarded by its account"
+                assert (entry.account_id, entry.version) == (account.id, account.version), "entry of its account"
+                current[account.id] = account.version
+                batch.applied.append(Applied.DONE)
+                batch.accounts[account.id] = account
+                batch.entries.append(entry)
+                if session is not None:
+                    batch.sessions[account.id, session.key] = session
+                if outcome.page is not None:
+                    batch.pages.append(outcome.page)
+                continue
         account_ids = {write.account.id for write in outcome.writes}
         assert len(account_ids) == len(outcome.writes), "an outcome writes an account once"
         assert outcome.session is None or outcome.session.account_id in account_ids, (

@@ -8,7 +8,7 @@ leave in one write.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
 import structlog
@@ -77,6 +77,7 @@ class Committer:
                 fates = await self._fates(batch)
                 for ticket, fate in zip(batch, fates, strict=True):
                     self._tell(ticket, fate)
+                self._count(batch, fates)
         finally:
             self._pump = None
 
@@ -127,18 +128,25 @@ class Committer:
         try:
             if not ticket.withdrawn:
                 ticket.settled(fate)
-            self._count(ticket.outcome, fate)
         except Exception:  # noqa: BLE001
             _log.exception("settled_failed", fate=str(fate))
 
-    def _count(self, outcome: Outcome, fate: Fate) -> None:
-        if fate is Applied.DONE:
-            word = "done"
-            if outcome.cdrs:
-                self._metrics.cdrs_written(len(outcome.cdrs))
-            if len(outcome.writes) > 1:
-                self._metrics.multi_account()
-        else:
-            word = "conflict" if fate is Applied.CONFLICT else "failed"
-        for write in outcome.writes:
-            self._metrics.command(write.entry.kind, word)
+    def _count(self, batch: Sequence[Ticket], fates: Sequence[Fate]) -> None:
+        counts: Counter[tuple[str, str]] = Counter()
+        cdrs = 0
+        for ticket, fate in zip(batch, fates, strict=True):
+            outcome = ticket.outcome
+            word = "failed"
+            if fate is Applied.DONE:
+                word = "done"
+                cdrs += len(outcome.cdrs)
+                if len(outcome.writes) > 1:
+                    self._metrics.multi_account()
+            elif fate is Applied.CONFLICT:
+                word = "conflict"
+            for write in outcome.writes:
+                counts[write.entry.kind, word] += 1
+        if cdrs:
+            self._metrics.cdrs_written(cdrs)
+        for (kind, word), number in counts.items():
+            self._metrics.command(kind, word, number)

@@ -17,13 +17,16 @@ class Deadlines:
         self._expired = expired
         self._commands: deque[Command] = deque()
         self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def add(self, command: Command) -> None:
         """Watch `command` from now on."""
         commands = self._commands
         while commands and commands[0].over:
             commands.popleft()
-        loop = asyncio.get_running_loop()
+        loop = self._loop
+        if loop is None:
+            loop = self._loop = asyncio.get_running_loop()
         command.deadline_s = loop.time() + self._timeout_s
         commands.append(command)
         if self._timer is None:

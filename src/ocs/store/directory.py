@@ -57,8 +57,8 @@ class Directory:
 
     def enter(self, session_key: str, account_id: str) -> None:
         """A command of the session enters the lane of the account."""
-        belongs, commands = self._active.get(session_key, (account_id, 0))
-        self._active[session_key] = (belongs, commands + 1)
+        active = self._active.get(session_key)
+        self._active[session_key] = (account_id, 1) if active is None else (active[0], active[1] + 1)
 
     def leave(self, session_key: str) -> None:
         """A command of the session leaves its lane."""
@@ -76,5 +76,6 @@ class Directory:
                 self._sessions.put(session.key, session.account_id)
             else:
                 self._sessions.forget(session.key)
-        if any(write.identities for write in outcome.writes):
-            self._subscribers.clear()
+        for write in outcome.writes:
+            if write.identities:
+                self._subscribers.clear()

@@ -124,11 +124,14 @@ class Lanes:
         return lane
 
     def _rest(self, lane: Lane) -> None:
-        self._told_quiet(lane)
+        if self._waiting_for_quiet:
+            self._told_quiet(lane)
         if self._lanes.get(lane.account_id) is not lane:
             return
-        self._sessions += lane.sessions - lane.counted
-        lane.counted = lane.sessions
+        sessions = lane.sessions
+        if sessions != lane.counted:
+            self._sessions += sessions - lane.counted
+            lane.counted = sessions
         if not lane.resting:
             return
         if lane.loaded:
@@ -236,11 +239,12 @@ class Lanes:
                 accounts = [other.account for other in others if other.account is not None]
                 outcome = command.decide_with(lane.account, session, accounts)
                 assert not outcome.needs, "a decision asks once for other accounts"
-            old = self._old(outcome, command, lanes)
-            if old:
-                for each in old:
-                    _forget(each)
-                return True
+            if len(lanes) > 1 or not outcome.writes:  # what is written is checked by its version
+                old = self._old(outcome, command, lanes)
+                if old:
+                    for each in old:
+                        _forget(each)
+                    return True
             outcome = command.complete(outcome)
             _check(outcome, lanes, command.session_key)
         except Exception as error:  # noqa: BLE001
@@ -249,12 +253,12 @@ class Lanes:
                     each.doubt()
                 return True
             _log.exception("decide_failed", account_id=lane.account_id, session_id=command.session_key)
-            lane.queue.popleft()
+            lane.queue.pop(0)
             lane.doubt()
             self._fail_all(lane, [command], Result.UNABLE_TO_COMPLY, "decide_failed", error)
             self._rest_all(lanes)
             return True
-        lane.queue.popleft()
+        lane.queue.pop(0)
         self._places += 1
         command.place, command.lanes, command.outcome = self._places, lanes, outcome
         self._submit(lane, command)
@@ -297,11 +301,15 @@ class Lanes:
     def _submit(self, lane: Lane, command: Command) -> None:
         outcome = command.outcome
         if outcome.writes:
-            versions = {write.account.id: write.account for write in outcome.writes}
             lane.advance(outcome.session)
-            for each in command.lanes:
-                each.account = versions.get(each.account_id, each.account)
-                each.inflight.append(command)
+            if len(command.lanes) == 1:
+                lane.account = outcome.writes[0].account
+                lane.inflight.append(command)
+            else:
+                versions = {write.account.id: write.account for write in outcome.writes}
+                for each in command.lanes:
+                    each.account = versions.get(each.account_id, each.account)
+                    each.inflight.append(command)
             command.ticket = self.committer.submit(outcome, partial(self._settled, command))
         elif any(each.inflight for each in command.lanes):
             for each in command.lanes:
@@ -318,7 +326,8 @@ class Lanes:
         touched: Sequence[Lane] = lanes
         command.ticket = None
         try:
-            assert all(lane.inflight[0] is command for lane in lanes), "writes of a lane settle in their order"
+            for lane in lanes:
+                assert lane.inflight[0] is command, "writes of a lane settle in their order"
             if fate is Applied.DONE:
                 touched = self._durable(command)
             elif fate is Applied.CONFLICT:
@@ -337,9 +346,18 @@ class Lanes:
     def _durable(self, command: Command) -> list[Lane]:
         """Tell who waits, also for what moved nothing but was computed from it; returns the lanes of all of them."""
         outcome = command.outcome
-        versions = {write.account.id: write.account.version for write in outcome.writes}
+        own = command.lanes[0]
         tick = self._directory.tick()
-        command.lanes[0].settle(outcome.session)
+        own.settle(outcome.session)
+        if len(command.lanes) == 1 and (len(own.inflight) == 1 or own.inflight[1].ticket is not None):
+            # The usual case: nobody else was in it, and nobody waits for it who has nothing to write.
+            own.fresh_tick = tick
+            own.durable_version = outcome.writes[0].account.version
+            self._directory.learn(outcome)
+            own.inflight.pop(0)
+            self._ends.finished(own.account_id, command)
+            return [own]
+        versions = {write.account.id: write.account.version for write in outcome.writes}
         for lane in command.lanes:
             if lane.account_id in versions:
                 lane.fresh_tick = tick
@@ -350,7 +368,7 @@ class Lanes:
         while todo:
             over = todo.popleft()
             for lane in over.lanes:
-                lane.inflight.popleft()
+                lane.inflight.pop(0)
             touched.update(dict.fromkeys(over.lanes))
             self._ends.finished(over.lanes[0].account_id, over)
             for lane in over.lanes:
@@ -401,13 +419,13 @@ class Lanes:
 
     def _turn_away(self, lane: Lane, commands: int, result: Result, why: str, cause: Exception) -> None:
         """So many of its first commands fail, and those of other lanes that wait for it."""
-        self._fail_all(lane, [lane.queue.popleft() for _ in range(commands)], result, why, cause)
+        self._fail_all(lane, [lane.queue.pop(0) for _ in range(commands)], result, why, cause)
         visitors = list(lane.visitors.items())
         lane.visitors.clear()
         for visitor, command in visitors:
             visitor.hosts -= 1
             if visitor.queue and visitor.queue[0] is command:
-                self._fail_all(visitor, [visitor.queue.popleft()], result, why, cause)
+                self._fail_all(visitor, [visitor.queue.pop(0)], result, why, cause)
             self._advance(visitor)
 
     def _fail_all(
@@ -465,6 +483,13 @@ def _check(outcome: Outcome, lanes: Sequence[Lane], session_key: str | None) -> 
         assert not outcome.effects, "what is not guarded by a version is not written"
         return
     lanes[0].check(outcome, session_key)
+    if len(lanes) == 1 and len(outcome.writes) == 1:
+        (lane,), (write,) = lanes, outcome.writes
+        assert write.account.id == lane.account_id, "a decision writes its own account"
+        assert write.account.version == 1 + (0 if lane.account is None else lane.account.version), (
+            "a decision raises each account that it read by one version"
+        )
+        return
     known = {lane.account_id: 0 if lane.account is None else lane.account.version for lane in lanes}
     written = {write.account.id: write.account.version for write in outcome.writes}
     assert lanes[0].account_id in written, "a decision writes its own account"

@@ -28,10 +28,11 @@ class Names(Generic[_Name]):
 
     def put(self, name: _Name, account_id: str) -> None:
         """Remember it."""
-        self._names[name] = account_id
-        self._names.move_to_end(name)
-        if len(self._names) > self._limit:
-            self._names.popitem(last=False)
+        names = self._names
+        names[name] = account_id
+        names.move_to_end(name)
+        if len(names) > self._limit:
+            names.popitem(last=False)
 
     def forget(self, name: _Name) -> None:
         """It may lead elsewhere from now on."""

@@ -289,4 +289,10 @@ def _columns(rows: Sequence[Sequence[Any]], number: int) -> list[list[Any]]:
 
 def _storable(text: str) -> bool:
     """Whether a text can be in the database at all: what cannot is not there."""
-    return "\x00" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
+    if "\x00" in text:
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+    return True
