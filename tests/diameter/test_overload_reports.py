@@ -83,7 +83,7 @@ def test_reports_of_others():
 
 def notes(reporting, now_s, refused, arrived=1_000):
     """Let a second go by."""
-    reporting.note(Look(arrived, refused, arrived - refused, 0), now_s * S)
+    reporting.note(Look(arrived, refused, arrived - refused, 0, 0), now_s * S)
     return reporting.percent
 
 

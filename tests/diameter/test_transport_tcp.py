@@ -194,6 +194,21 @@ async def test_output_of_one_turn_is_bounded_too(kit, monkeypatch):
     assert await raw.receive() is None
 
 
+@pytest.mark.conformance("I6")
+async def test_what_waits_in_the_kernel_is_known(kit):
+    raw = await admitted(kit)
+    link = link_of(kit)
+    assert link.unread() == 0
+    link.hold_reading(held=True)
+    raw.send(ccr() * 3)
+    await until(lambda: link.unread() == 3 * len(ccr()))
+    link.hold_reading(held=False)
+    assert result_of(await raw.receive()) == 2001
+    assert link.unread() == 0
+    link.abort()
+    assert link.unread() == 0
+
+
 async def test_reading_goes_on_when_the_client_has_caught_up(kit, monkeypatch):
     monkeypatch.setattr(tcp, "WRITE_HIGH_WATER_OCTETS", 4_096)
     kit.service.keep = True
@@ -295,6 +310,9 @@ class Nowhere(asyncio.Transport):
 
     def setsockopt(self, *_):
         pass
+
+    def fileno(self):
+        return -1
 
     def set_write_buffer_limits(self, high=None, low=None):
         pass

@@ -50,6 +50,8 @@ services:
     unknown_session: refuse
 store:
   url: "{url}"
+# The maximum is measured with many requests in flight, which are to be answered, not refused.
+overload_delay: 2s
 http:
   bind: 127.0.0.1:0
 """

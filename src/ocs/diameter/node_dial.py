@@ -52,6 +52,9 @@ class NoLink:
     def hold_reading(self, held: bool) -> None:
         """Nothing is read yet."""
 
+    def unread(self) -> int:
+        return 0
+
 
 class Dialer:
     """Keeps a connection to the peer of one rule: connects, and connects again after Tc.

@@ -38,6 +38,7 @@ class Overload:
         self._node = node
         self._timer: Timer | None = None
         self._calm = True
+        self._octets = 0
 
     def follow(self, delay_ms: int) -> None:
         """Take another target."""
@@ -83,30 +84,33 @@ class Overload:
 
     # Time
 
-    def look(self, now_ns: int) -> None:
-        """See how long requests wait, when it is time; to be called when requests come."""
+    def look(self, now_ns: int, octets: int = 0) -> None:
+        """See how long requests wait, when it is time; to be called when messages come, so many octets of them."""
+        self._octets += octets
         if now_ns < self.controller.look_at_ns:
             return
         inflight = self._node.inflight
         oldest_ns = next(iter(inflight)).received_ns if inflight else now_ns
         shedding = self.controller.shedding
-        look = self.controller.look(now_ns, len(inflight), oldest_ns)
+        unread = sum([connection.link.unread() for connection in self._node.connections])
+        look = self.controller.look(now_ns, len(inflight), oldest_ns, unread * 1_000 // max(self._octets, 1))
         if look is None:
             return
+        self._octets = 0
         self.reporting.note(look, now_ns)
-        self._node.observer.overload(look.delay_ns / SECOND_NS, self.reporting.percent)
+        self._node.observer.overload(look.waits_ns / SECOND_NS, self.reporting.percent)
         if self.controller.shedding is not shedding:
             self._tell(look)
-        self._calm = not (self.controller.shedding or self.reporting.percent or look.delay_ns)
+        self._calm = not (self.controller.shedding or self.reporting.percent or look.waits_ns)
         if not self._calm and self._timer is None:
             self._arm()
 
     def _tell(self, look: Look) -> None:
         log = self._node.log
         if self.controller.shedding:
-            log.warning("overload", delay_ms=look.delay_ns // _MS_NS, came=look.arrived, answered=look.answered)
+            log.warning("overload", delay_ms=look.waits_ns // _MS_NS, came=look.arrived, answered=look.answered)
         else:
-            log.info("overload_over", delay_ms=look.delay_ns // _MS_NS)
+            log.info("overload_over", delay_ms=look.waits_ns // _MS_NS)
 
     def _arm(self) -> None:
         """An overload ends also when nothing comes any more."""

@@ -1,9 +1,9 @@
 """Which requests are refused when there are more than can be served in time. Pure; docs/adr/0012-overload.md says why.
 
 What is measured is how long requests wait for their answers. Where that stays above the target for
-OVERLOAD_INTERVAL_MS, only as many requests are let in as are answered, and somewhat fewer, until the wait is below half
-the target; from then on a little more each time. Those to refuse are the lowest by rank: new sessions and events before
-updates, within these the lower priorities first (RFC 7944 9). What ends a session is never refused.
+OVERLOAD_INTERVAL_MS, only so many are let in as are served, and fewer as long as there is a backlog; when the wait is
+below half the target, a little more at each look. Those to refuse are the lowest by rank: new sessions and events
+before updates, within these the lower priorities first (RFC 7944 9). What ends a session is never refused.
 """
 
 from __future__ import annotations
@@ -28,9 +28,16 @@ _MS_NS: Final = 1_000_000
 _PERMILLE: Final = 1_000
 _STEPS: Final = 8  # of the target: how exactly waits are told apart
 _LONGEST: Final = 8 * _STEPS
-_KEEP_MOST: Final = 950  # of 1,000 answered, so many are let in at most while the wait is above the target
-_KEEP_LEAST: Final = 500
-_MORE: Final = 1_050  # of 1,000 let in, so many are let in next time when the wait is short again
+# All of 1,000: what is let in, of what can be served; how that changes from look to look, and within which bounds.
+_SHARE_FIRST: Final = 950
+_SHARE_LEAST: Final = 200
+_SHARE_MOST: Final = 4_000  # what can be served is known from what was served, which may have been too little
+_SHARE_LESS: Final = 950  # times
+_SHARE_MORE: Final = 50  # plus
+_SHARE_LESS_PER_MS: Final = 2  # for one look, by how long the wait is
+_FORGET: Final = 980  # times: how fast a server may become slower
+
+_PER_S: Final = 1_000_000_000
 
 
 class Kind(IntEnum):
@@ -63,12 +70,30 @@ class Look(msgspec.Struct, frozen=True):
     """What the time between two looks showed: requests that came, were refused, were answered; how long these waited.
 
     delay_ns: the median, rounded down to an eighth of the target; where nothing was answered, the age of the oldest.
+    ahead_ns: how long it takes to answer those that wait now, as fast as the others were answered.
+    unread_ns: how long it takes to read what has come since and could not be read yet.
     """
 
     arrived: int
     refused: int
     answered: int
     delay_ns: int
+    ahead_ns: int
+    unread_ns: int = 0
+
+    @property
+    def waits_ns(self) -> int:
+        """How long requests that were answered have waited, as far as it can be known."""
+        return self.delay_ns + self.unread_ns
+
+    @property
+    def pressure_ns(self) -> int:
+        """How long requests that come now will wait.
+
+        The median is late: what waited long is still answered when the queue is worked off. And many that wait for one
+        account are ahead of nobody else. So the lesser of the two counts.
+        """
+        return min(self.delay_ns, self.ahead_ns) + self.unread_ns
 
 
 class Controller:
@@ -85,6 +110,11 @@ class Controller:
         self._whole = 0  # ranks below are refused
         self._permille = 0  # of the rank itself, so many are
         self._owed = 0
+        self._served_per_s = 0  # in thousandths: the most in a look, forgotten slowly
+        self._share = _SHARE_FIRST
+        self._came = [0] * NEVER  # by rank, in thousandths, within the last second or so
+        self._came_all = 0
+        self._came_in_ns = 0
         self._begin(now_ns)
 
     def _begin(self, now_ns: int) -> None:
@@ -117,10 +147,11 @@ class Controller:
         self._answered += 1
         self._waits[min(waited_ns * _STEPS // self.target_ns, _LONGEST)] += 1
 
-    def look(self, now_ns: int, waiting: int, oldest_ns: int) -> Look | None:
+    def look(self, now_ns: int, waiting: int, oldest_ns: int, unread_permille: int = 0) -> Look | None:
         """See what came of it since the last look, and decide how it goes on; None: it is too early to tell.
 
-        waiting: requests that have no answer yet; oldest_ns: when the oldest of them came.
+        waiting: requests that have no answer yet; oldest_ns: when the oldest of them came. unread_permille: how much
+        waits to be read, of what was read since the last look.
 
         Answers come in bunches, since a batch is committed at once: a look takes in whole bunches, or a long time
         without any.
@@ -130,34 +161,59 @@ class Controller:
             return None
         if not self._answered and waiting and elapsed_ns < OVERLOAD_LOOK_MAX_MS * _MS_NS:
             return None
-        delay_ns = self._median_ns() if self._answered else max(now_ns - oldest_ns, 0) if waiting else 0
-        look = Look(sum(self._arrived), self._refused, self._answered, delay_ns)
-        self._decide(look, now_ns, waiting)
+        if self._answered:
+            delay_ns, ahead_ns = self._median_ns(), waiting * elapsed_ns // self._answered
+        else:
+            delay_ns = ahead_ns = max(now_ns - oldest_ns, 0) if waiting else 0
+        unread_ns = min(elapsed_ns * unread_permille // _PERMILLE, OVERLOAD_LOOK_MAX_MS * _MS_NS)
+        arrived = sum(self._arrived)
+        look = Look(arrived, self._refused, self._answered, delay_ns, ahead_ns, unread_ns)
+        self._decide(look, now_ns, waiting + arrived * unread_permille // _PERMILLE)
         self._begin(now_ns)
         return look
 
-    def _decide(self, look: Look, now_ns: int, waiting: int) -> None:
-        if look.delay_ns >= self.target_ns and waiting >= OVERLOAD_WAITING_MIN:
-            if self._above_since_ns is None:
-                self._above_since_ns = self._since_ns
-            if self.shedding or now_ns - self._above_since_ns >= OVERLOAD_INTERVAL_MS * _MS_NS:
-                # The longer the wait, the faster it has to become shorter.
-                keep = _PERMILLE - (look.delay_ns - self.target_ns) // _MS_NS
-                keep = max(_KEEP_LEAST, min(_KEEP_MOST, keep))
-                self._let_in(look.answered * keep // _PERMILLE)
-            return
-        self._above_since_ns = None
-        if self.shedding and (look.delay_ns * 2 < self.target_ns or waiting < OVERLOAD_WAITING_MIN):
-            self._let_in(max(look.arrived - look.refused, look.answered) * _MORE // _PERMILLE + 1)
+    def _count(self, look: Look, elapsed_ns: int) -> None:
+        """Note what comes and what is served. What comes is bunched, too: one turn of the loop reads all there is."""
+        answered_per_s = look.answered * _PERMILLE * _PER_S // elapsed_ns
+        self._served_per_s = max(answered_per_s, self._served_per_s * _FORGET // _PERMILLE)
+        kept_ns = max(_PER_S - elapsed_ns, 0)
+        self._came = [
+            before * kept_ns // _PER_S + now * _PERMILLE for before, now in zip(self._came, self._arrived, strict=False)
+        ]
+        self._came_all = self._came_all * kept_ns // _PER_S + look.arrived * _PERMILLE
+        self._came_in_ns = self._came_in_ns * kept_ns // _PER_S + elapsed_ns
 
-    def _let_in(self, number: int) -> None:
-        """Let in so many of as many as came, by their ranks."""
-        too_many = sum(self._arrived) - number
+    def _decide(self, look: Look, now_ns: int, waiting: int) -> None:
+        self._count(look, now_ns - self._since_ns)
+        pressure_ns = look.pressure_ns if waiting >= OVERLOAD_WAITING_MIN else 0
+        if pressure_ns < self.target_ns:
+            self._above_since_ns = None
+            if self.shedding:
+                if pressure_ns * 2 < self.target_ns:
+                    self._share = min(self._share + _SHARE_MORE, _SHARE_MOST)
+                self._let_in(self._share)
+            return
+        if self._above_since_ns is None:
+            self._above_since_ns = self._since_ns
+        # What has piled up is worked off: the more it is, the less is let in meanwhile. That says nothing of the share.
+        at_once = max(_PERMILLE - _SHARE_LESS_PER_MS * (pressure_ns - self.target_ns) // _MS_NS, 0)
+        if self.shedding:
+            if at_once >= self._share:
+                self._share = max(self._share * _SHARE_LESS // _PERMILLE, _SHARE_LEAST)
+        elif now_ns - self._above_since_ns >= OVERLOAD_INTERVAL_MS * _MS_NS:
+            self._share = _SHARE_FIRST
+        else:
+            return
+        self._let_in(min(self._share, at_once))
+
+    def _let_in(self, share: int) -> None:
+        """Let in, by their ranks, so much of what can be served."""
+        too_many = self._came_all - self._served_per_s * self._came_in_ns // _PER_S * share // _PERMILLE
         self.shedding = too_many > 0
         self._whole = self._permille = 0
         if not self.shedding:
             return
-        for rank, came in enumerate(self._arrived[:NEVER]):
+        for rank, came in enumerate(self._came):
             if came > too_many:
                 self._whole, self._permille = rank, too_many * _PERMILLE // came
                 return

@@ -170,7 +170,7 @@ class Connection:
     def frames_received(self, frames: list[bytes]) -> None:
         """Whole messages; those after the end of the connection are not looked at."""
         self.now_ns = self._node.clock.now_ns()
-        self._node.overload.look(self.now_ns)
+        self._node.overload.look(self.now_ns, sum(map(len, frames)))
         for frame in frames:
             if self.machine.state is State.CLOSED:
                 break

@@ -43,6 +43,10 @@ class Link(Protocol):
         """Stop or go on reading: what is not read stays with the peer."""
         ...
 
+    def unread(self) -> int:
+        """Octets that have come and wait in the kernel to be read; 0 where the transport does not know."""
+        ...
+
 
 class Handler(Protocol):
     """What a transport tells. No method raises."""

@@ -131,6 +131,10 @@ class SctpLink:
         """Stop or go on reading."""
         self._hold(_HELD_BY_HANDLER, held=held)
 
+    def unread(self) -> int:
+        """The kernel tells the length of the next message alone: what waits is not known."""
+        return 0
+
     # Reading
 
     def _readable(self) -> None:

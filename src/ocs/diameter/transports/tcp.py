@@ -7,7 +7,10 @@ write. Both matter more for throughput than anything else here.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import socket
+import sys
+import termios
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address
 from ssl import SSLContext, SSLObject
@@ -41,6 +44,7 @@ class TcpLink(asyncio.Protocol):
         self._output_octets = 0
         self._held = 0
         self._linger: asyncio.TimerHandle | None = None
+        self._fileno = -1
         self.transport = "tcp"
         self.certificate_names: frozenset[str] | None = None
         self.remote = self.local = ""
@@ -65,6 +69,7 @@ class TcpLink(asyncio.Protocol):
         self.remote, self.remote_address = _endpoint(remote)
         self.local, self.local_address = _endpoint(local)
         connected: socket.socket = transport.get_extra_info("socket")
+        self._fileno = connected.fileno()
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         transport.set_write_buffer_limits(high=WRITE_HIGH_WATER_OCTETS)
         self._handler = self._accept(self)
@@ -137,6 +142,15 @@ class TcpLink(asyncio.Protocol):
     def hold_reading(self, held: bool) -> None:
         """Stop or go on reading."""
         self._hold(_HELD_BY_HANDLER, held=held)
+
+    def unread(self) -> int:
+        """Octets in the kernel, with TLS encrypted ones."""
+        if self._transport is None or self._transport.is_closing():
+            return 0
+        try:
+            return int.from_bytes(fcntl.ioctl(self._fileno, termios.FIONREAD, bytes(4)), sys.byteorder)
+        except OSError:
+            return 0  # it is being closed
 
     def _flush(self) -> None:
         transport = self._transport
