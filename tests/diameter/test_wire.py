@@ -410,3 +410,11 @@ def test_errors_say_what_happened():
 )
 def test_classes_of_result_codes(code, success, protocol):
     assert (is_success(code), is_protocol_error(code)) == (bool(success), bool(protocol))
+
+
+def test_a_group_that_was_opened_is_the_same_avp_as_before():
+    opened, other = (Avp(873, 10415, 0xC0, SESSION_ID) for _ in range(2))
+    assert opened.children() is opened.children()
+    assert opened == other
+    assert hash(opened) == hash(other)
+    assert opened != Avp(873, 10415, 0xC0, SESSION_ID + SESSION_ID)

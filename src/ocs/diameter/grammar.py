@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from ocs.diameter.dictionary import BY_KEY, BY_NAME, name_of
 from ocs.diameter.errors import PeerError
 from ocs.diameter.result_codes import ResultCode, is_success
+from ocs.diameter.subscription_id import usual
 from ocs.diameter.types import (
     FIXED_OCTETS,
     MINIMUM_OCTETS,
     UNPACK,
     AvpType,
+    unpack_diameter_identity,
     unpack_unsigned32,
     unpack_utf8_string,
     wrong_length,
@@ -45,19 +47,26 @@ _ENUMERATIONS_HELD: Final = frozenset({
 })  # fmt: skip
 
 
-Rule = tuple[int, int, int, _Check | None]
-"""What holds for one AVP in one place: (bit, once_bit, octets, check), a plain tuple since it is read for each AVP.
+_Passes = Callable[[bytes], bool]
+
+Rule = tuple[int, int, int, _Passes | None, _Check | None]
+"""What holds for one AVP in one place: (bit, once_bit, octets, passes, check), a plain tuple: it is read for each AVP.
 
 `bit` marks it as seen; `once_bit` is the same bit where a second one is too many, else 0; `octets` is the length of its
-data where the type has one, else 0; `check` looks at the value.
+data where the type has one, else 0; `check` looks at the value, which is not needed where `passes` says so of its data:
+it knows the usual ones at once, and says nothing of others.
 """
 
 
 class Grammar(NamedTuple):
-    """The rules of one command or group, by (code, vendor), and the bits of those that must be there."""
+    """The rules of one command or group, by (code, vendor), and the bits of those that must be there.
+
+    plain: the rules of the AVPs that belong to no vendor, by code.
+    """
 
     rules: dict[tuple[int, int], Rule]
     required: int
+    plain: dict[int, Rule]
 
     def bit(self, name: str) -> int:
         """The bit that says that AVP `name` was seen."""
@@ -83,12 +92,13 @@ def _grammar(
             bit = 1 << len(rules)
             check = checks[name] if checks and name in checks else _check_of(name, definition.type)
             octets = FIXED_OCTETS.get(definition.type, 0)
-            rules[definition.code, definition.vendor_id] = (bit, bit if is_single else 0, octets, check)
+            passes = _PASSES.get(check) if name not in _ENUMERATIONS_HELD else _usual_number(name)
+            rules[definition.code, definition.vendor_id] = (bit, bit if is_single else 0, octets, passes, check)
             required_bits |= bit if is_required else 0
     for name in refused.split():
         definition = BY_NAME[name]
-        rules[definition.code, definition.vendor_id] = (0, 0, 0, _refuse)
-    return Grammar(rules, required_bits)
+        rules[definition.code, definition.vendor_id] = (0, 0, 0, None, _refuse)
+    return Grammar(rules, required_bits, {code: rule for (code, vendor_id), rule in rules.items() if not vendor_id})
 
 
 def _check_of(name: str, avp_type: AvpType) -> _Check | None:
@@ -99,10 +109,18 @@ def _check_of(name: str, avp_type: AvpType) -> _Check | None:
     return UNPACK[avp_type]
 
 
-def _one_of(name: str) -> _Check:
+def _numbers(name: str) -> frozenset[bytes]:
     values = BY_NAME[name].values
     assert values, name
-    accepted = frozenset(value.to_bytes(4) for value in values)
+    return frozenset(value.to_bytes(4) for value in values)
+
+
+def _usual_number(name: str) -> _Passes:
+    return _numbers(name).__contains__
+
+
+def _one_of(name: str) -> _Check:
+    accepted = _numbers(name)
 
     def check(avp: Avp) -> None:
         if avp.data not in accepted:
@@ -133,7 +151,8 @@ def _check_session_id(avp: Avp) -> None:
         error = wrong_value(avp, f"a Session-Id of {len(avp.data)} octets")
         error.limit = "session_id_octets"
         raise error
-    unpack_utf8_string(avp)
+    if not avp.data.isascii():
+        unpack_utf8_string(avp)
 
 
 def _check_usage(avp: Avp) -> None:
@@ -141,6 +160,14 @@ def _check_usage(avp: Avp) -> None:
         error = wrong_value(avp, "more usage than can be counted")
         error.limit = "usage"
         raise error
+
+
+_PASSES: Final[dict[_Check | None, _Passes]] = {
+    unpack_utf8_string: bytes.isascii,
+    unpack_diameter_identity: bytes.isascii,
+    _check_usage: USAGE_MAX.to_bytes(8).__ge__,
+}
+"""By check: what is sure to pass it, of data that is not empty and of the right length."""
 
 
 # Groups
@@ -180,12 +207,15 @@ _MULTIPLE_SERVICES: Final = _grammar(
 
 _SUBSCRIPTION_ID: Final = _grammar(required="Subscription-Id-Type Subscription-Id-Data")
 
+_check_subscription: Final = _group(_SUBSCRIPTION_ID)
+_PASSES[_check_subscription] = lambda data: usual(data) is not None
+
 _VENDOR_APPLICATION: Final = _grammar(required_many="Vendor-Id", once="Auth-Application-Id Acct-Application-Id")
 
 _CHECKS: Final[dict[str, _Check]] = {
     "Session-Id": _check_session_id,
     "Vendor-Specific-Application-Id": _group(_VENDOR_APPLICATION),
-    "Subscription-Id": _group(_SUBSCRIPTION_ID),
+    "Subscription-Id": _check_subscription,
     "Requested-Service-Unit": _group(_UNITS),
     "Used-Service-Unit": _group(_UNITS),
     "Granted-Service-Unit": _group(_UNITS),
@@ -346,20 +376,21 @@ def check_answer(message: Message) -> None:
 def _check(avps: list[Avp], grammar: Grammar) -> int:
     """One pass over the AVPs of a message or group; what comes back are the bits of those seen."""
     rules = grammar.rules
+    plain = grammar.plain
     seen = 0
     for avp in avps:
-        rule = rules.get((avp.code, avp.vendor_id))
+        rule = rules.get((avp.code, avp.vendor_id)) if avp.vendor_id else plain.get(avp.code)
         if rule is None:
             if avp.flags & AVP_FLAG_MANDATORY and (avp.code, avp.vendor_id) not in BY_KEY:
                 raise _unknown(avp)
             continue
-        bit, once_bit, octets, check = rule
+        bit, once_bit, octets, passes, check = rule
         if seen & once_bit:
             _check_repeated(avp, avps)
         seen |= bit
         if octets and len(avp.data) != octets:
             raise wrong_length(avp)
-        if check is not None:
+        if check is not None and (passes is None or not avp.data or not passes(avp.data)):
             check(avp)
     absent = grammar.required & ~seen
     if absent:

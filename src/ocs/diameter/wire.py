@@ -36,28 +36,45 @@ _read_one: Final = struct.Struct("!I").unpack_from
 _read_avp: Final = struct.Struct("!IBBH").unpack_from  # code, flags, length: in parts, as small ints are faster
 _pack_plain: Final = struct.Struct("!II").pack
 _pack_vendor: Final = struct.Struct("!III").pack
+_keep: Final = msgspec.structs.force_setattr  # of what is derived from a value that never changes
 
 
-class Avp(msgspec.Struct, frozen=True, gc=False):
+class Avp(msgspec.Struct, frozen=True, gc=False, eq=False):
     """One attribute (RFC 6733 4.1): `data` without header and padding, `vendor_id` 0 where the V bit is not set.
 
-    `flags` are the eight bits as they stood on the wire, reserved ones included.
+    `flags` are the eight bits as they stood on the wire, reserved ones included. `inside` is for `children` alone: what
+    it found the first time, since the grammar and the application both open most groups.
     """
 
     code: int
     vendor_id: int
     flags: int
     data: bytes
+    inside: list[Avp] | None = None
 
     def children(self, depth: int = 1) -> list[Avp]:
-        """The AVPs of a Grouped one; `depth` is theirs, the message's own AVPs being at 0.
+        """The AVPs of a Grouped one, not to be changed; `depth` is theirs, the message's own AVPs being at 0.
 
         Raises PeerError 5014, its Failed-AVP wrapped into this AVP, where the data cannot be cut into AVPs.
         """
-        try:
-            return decode_avps(self.data, depth=depth)
-        except PeerError as error:
-            raise error.within(self) from None
+        inside = self.inside
+        if inside is None:
+            try:
+                inside = decode_avps(self.data, 0, len(self.data), depth)
+            except PeerError as error:
+                raise error.within(self) from None
+            _keep(self, "inside", inside)
+        return inside
+
+    def __eq__(self, other: object) -> bool:
+        """What stands on the wire counts, not what was looked at."""
+        return isinstance(other, Avp) and self._on_wire() == other._on_wire()
+
+    def __hash__(self) -> int:
+        return hash(self._on_wire())
+
+    def _on_wire(self) -> tuple[int, int, int, bytes]:
+        return self.code, self.vendor_id, self.flags, self.data
 
     def encode(self) -> bytes:
         """Header, data and padding."""

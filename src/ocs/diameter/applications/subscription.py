@@ -13,12 +13,16 @@ import msgspec
 
 from ocs.diameter.applications import codes
 from ocs.diameter.errors import PeerError
+from ocs.diameter.subscription_id import usual
 from ocs.diameter.types import unpack_enumerated, unpack_utf8_string
 from ocs.diameter.wire import Avp
 from ocs.rating.numbers import Numbering, dialled, international
 
 KINDS: Final = ("msisdn", "imsi", "sip", "nai", "private")
 """By Subscription-Id-Type: END_USER_E164 0, IMSI 1, SIP_URI 2, NAI 3, PRIVATE 4."""
+
+_PRIVATE: Final = "private"
+"""Also what a type means that nobody has defined: the identity is private to client and server."""
 
 _KIND_OF_EXTENSION: Final = {660: "msisdn", 661: "imsi", 662: "sip", 663: "nai", 664: "private"}
 """AVPs of a Subscription-Id-Extension (RFC 8506 8.58) -> kind."""
@@ -79,6 +83,10 @@ def _rank(found: tuple[int, str]) -> int:
 
 
 def _read(avp: Avp, depth: int, order: Order) -> list[tuple[int, str]]:
+    usually = usual(avp.data) if avp.code == codes.SUBSCRIPTION_ID else None
+    if usually is not None:
+        number, octets = usually
+        return identities(KINDS[number] if number < len(KINDS) else _PRIVATE, octets.decode("ascii"), order)
     kind = data = None
     if avp.code == codes.SUBSCRIPTION_ID_EXTENSION:
         for child in avp.children(depth):
@@ -88,8 +96,7 @@ def _read(avp: Avp, depth: int, order: Order) -> list[tuple[int, str]]:
     for child in avp.children(depth):
         if child.code == codes.SUBSCRIPTION_ID_TYPE:
             number = unpack_enumerated(child)
-            # A type that nobody has defined says that the identity is private to client and server.
-            kind = KINDS[number] if 0 <= number < len(KINDS) else "private"
+            kind = KINDS[number] if 0 <= number < len(KINDS) else _PRIVATE
         elif child.code == codes.SUBSCRIPTION_ID_DATA:
             data = unpack_utf8_string(child)
     return [] if kind is None or data is None else identities(kind, data, order)
@@ -101,6 +108,11 @@ def identities(kind: str, data: str, order: Order) -> list[tuple[int, str]]:
     The scheme of a URI counts more than the kind it was sent as: a tel: URI is a number. A SIP URI of a served realm
     whose user part is a number names that number as well.
     """
+    if data.isdigit() and data.isascii():
+        if kind not in ("msisdn", "sip"):
+            return [(order.rank[kind], f"{kind}:{data}")]
+        number = international(data, order.numbering)
+        return [(order.rank["msisdn"], f"msisdn:{number}")] if number.isdigit() else []
     text = data.strip(" \t\r\n\0")
     if not text or "\0" in text:
         return []
