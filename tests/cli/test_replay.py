@@ -69,6 +69,27 @@ async def test_requests_are_sent_with_hosts_of_now_and_in_the_order_of_each_sess
     assert first.avps[-1] == decode_message(ccr("a", 0)).avps[-1], "the rest is as it was"
 
 
+async def test_a_request_waits_for_the_answer_to_the_one_before_it_in_its_session(server):
+    out, most = {}, []
+    loop = asyncio.get_running_loop()
+
+    def later(request):
+        session = request.find(263).data
+        out[session] = out.get(session, 0) + 1
+        most.append((out[session], len(out)))
+
+        def answer():
+            out[session] -= 1
+            server.last.say(server.raa(request))
+
+        loop.call_later(0.01, answer)
+
+    server.answers[272] = later
+    await play(server, [ccr(f"{name};1", number) for number in range(3) for name in "ab"])
+    assert {mine for mine, _ in most} == {1}, "one at a time in a session"
+    assert max(sessions for _, sessions in most[:2]) == 2, "sessions beside each other"
+
+
 async def test_what_asks_clients_or_belongs_to_the_connection_is_not_sent(server):
     watchdog = ccr("a;1", 0, command=280, application=0)
     reauth = ccr("a;1", 1, command=258)

@@ -61,7 +61,10 @@ def test_a_session_is_shown_as_text_and_written_for_wireshark(child, simulate, t
     costs = [line.split("cost ")[1] for line in decided if "cost" in line]
     assert costs == ["0.001474609 AUD", "0.00147461 AUD"], "together what the CDR says, 0.002949219"
     with file.open("rb") as source:
-        written = [decode_message(found.octets) for found in Streams().messages(packets(source))]
+        found = list(Streams().messages(packets(source)))
+    written = [decode_message(one.octets) for one in found]
+    server = "{}:{}".format(*child.diameter)
+    assert [one.destination == server for one in found] == [one.source != server for one in found] == [True, False] * 3
     assert [message.is_request for message in written] == [True, False] * 3
 
 
