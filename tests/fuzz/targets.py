@@ -340,7 +340,7 @@ def credit_control(data: bytes) -> None:
 
 
 def sample(data: bytes) -> None:
-    """The same with the tariff, the services and an account of the sample configuration, which has more of everything."""
+    """The same with tariff, services and an account of the sample configuration, which has more of everything."""
     settings = _sample_settings()
     subscriber = settings.subscribers[0]
     charged(House(settings, *subscriber.balances, plan=subscriber.plan), data)
