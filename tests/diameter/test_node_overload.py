@@ -92,13 +92,15 @@ async def test_updates_are_refused_before_their_application_sees_them_and_ends_a
 
 
 @pytest.mark.conformance("I5")
-async def test_what_is_urgent_is_let_in_though_it_is_new(kit):
+@pytest.mark.parametrize("kind", [NEW, UPDATE, EVENT])
+async def test_what_is_urgent_is_let_in_whatever_it_is(kit, kind):
     client = await kit.connect()
     await Flood(kit, client).until_refused()
-    kit.node.overload.urgent = lambda message: message.find(416).data[-1] == EVENT
-    seen = len(kit.service.seen)
-    await send(client, EVENT)
+    kit.node.overload.urgent = lambda message: message.find(301) is not None
+    seen, refused = len(kit.service.seen), len(kit.notes.shed_ones)
+    await send(client, kind, avp("DRMP", 15))
     await until(lambda: len(kit.service.seen) == seen + 1)
+    assert len(kit.notes.shed_ones) == refused
     assert result_of(await (await send(client, NEW))) == 3004
 
 

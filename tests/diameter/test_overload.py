@@ -176,15 +176,101 @@ def test_where_nothing_is_answered_the_oldest_says_how_long_it_takes():
 def test_a_few_slow_ones_are_no_overload():
     controller = Controller(TARGET_NS)
     for turn in range(1, 30):
+        offer(controller, 30)
         controller.answered(SECOND_NS)
         assert controller.look(turn * 100 * MS_NS, OVERLOAD_WAITING_MIN - 1, 0) is not None
         assert not controller.shedding
     for turn in range(30, 60):
+        offer(controller, 30)
         for _ in range(3):
             controller.answered(MS_NS)
         controller.answered(SECOND_NS)
         controller.look(turn * 100 * MS_NS, 1_000, 0)
         assert not controller.shedding, "a quarter that waits for one account is no queue"
+
+
+def offer(controller, number):
+    """How many of so many updates are let in."""
+    return sum(controller.admit(USUAL[Kind.UPDATE]) for _ in range(number))
+
+
+class Looks:
+    """A controller whose tenths of seconds are made by hand: 200 come, so many are answered after so long."""
+
+    def __init__(self):
+        self.controller = Controller(TARGET_NS)
+        self.now_ns = 0
+
+    def turn(self, pressure_ms, answered=100, ahead_ms=None):
+        """Returns how many were let in."""
+        let_in = offer(self.controller, 200)
+        for _ in range(answered):
+            self.controller.answered(pressure_ms * MS_NS)
+        self.now_ns += 100 * MS_NS
+        ahead_ms = pressure_ms if ahead_ms is None else ahead_ms
+        self.controller.look(self.now_ns, max(ahead_ms * answered // 100, OVERLOAD_WAITING_MIN), 0)
+        return let_in
+
+
+def test_what_has_been_worked_off_already_is_no_reason_to_refuse():
+    looks = Looks()
+    for _ in range(20):
+        looks.turn(300, ahead_ms=30)
+    assert not looks.controller.shedding, "they have waited long, but nobody is left"
+
+
+def test_the_share_falls_above_the_target_rises_below_half_of_it_and_stays_in_between():
+    looks = Looks()
+    for _ in range(10):
+        looks.turn(100)
+    high = [looks.turn(100) for _ in range(5)]
+    assert all(later < earlier for earlier, later in pairwise(high)), high
+    between = [looks.turn(75) for _ in range(6)][1:]
+    assert max(between) - min(between) <= 1, between
+    low = [looks.turn(25) for _ in range(6)][1:]
+    assert all(later >= earlier + 4 for earlier, later in pairwise(low)), low
+
+
+def test_a_backlog_is_worked_off_without_lowering_the_share():
+    looks = Looks()
+    for _ in range(4):
+        looks.turn(100)
+    before = looks.turn(300)
+    assert looks.turn(300) < before * 7 // 10
+    assert looks.turn(75) < before * 7 // 10
+    assert abs(looks.turn(75) - before) <= 2
+
+
+def test_the_speed_is_remembered_for_a_while():
+    """After a second in which next to nothing was let in, next to nothing was answered: that says nothing."""
+    looks = Looks()
+    for _ in range(4):
+        looks.turn(100)
+    before = looks.turn(75)
+    for _ in range(5):
+        looks.turn(75, answered=16)
+    assert looks.turn(75) >= before * 8 // 10
+
+
+def test_a_moment_in_which_nothing_comes_is_not_the_end_of_an_overload():
+    """One turn of the loop reads all there is: what comes is bunched, and a look may see none of it."""
+    looks = Looks()
+    for _ in range(4):
+        looks.turn(100)
+    looks.controller.answered(50 * MS_NS)
+    looks.controller.look(looks.now_ns + 100 * MS_NS, 50, 0)
+    assert looks.controller.shedding
+
+
+def test_what_was_let_in_after_all_does_not_count_as_refused():
+    looks = Looks()
+    for _ in range(4):
+        looks.turn(100)
+    controller = looks.controller
+    assert not controller.admit(USUAL[Kind.NEW])
+    controller.readmit()
+    controller.answered(MS_NS)
+    assert controller.look(looks.now_ns + 100 * MS_NS, 50, 0).refused == 0
 
 
 @pytest.mark.conformance("I6")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from ocs.diameter.application import RequestContext
 from ocs.diameter.base_answers import ORIGIN_HOST
 from ocs.diameter.node_ports import Timer
-from ocs.diameter.overload import Controller, Kind, Look
+from ocs.diameter.overload import Controller, Look
 from ocs.diameter.overload_avps import Traits, with_avps
 from ocs.diameter.overload_reports import Abatement, Reporting
 from ocs.diameter.peer_machine import SECOND_NS
@@ -25,8 +25,8 @@ _MS_NS: Final = 1_000_000
 class Overload:
     """One for each node.
 
-    urgent: whether a request may not be refused though it begins something, such as an emergency call; asked only about
-    those that would be. To be set by whoever can tell.
+    urgent: whether a request may not be refused for it, such as one of an emergency call; asked only about those that
+    would be. To be set by whoever can tell.
     """
 
     def __init__(self, node: Node) -> None:
@@ -56,7 +56,7 @@ class Overload:
         """Whether a request is turned away, which is counted."""
         if self.controller.admit(traits.rank):
             return False
-        if traits.kind is Kind.NEW and self.urgent(message):
+        if self.urgent(message):
             self.controller.readmit()
             return False
         self._node.observer.shed(traits.kind.name.lower(), traits.priority)
