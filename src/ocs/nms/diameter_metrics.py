@@ -28,7 +28,9 @@ class DiameterMetrics:
         self._certificate.set(math.inf)
         self._peers = _Peers(make)
         self._requests = _Requests(make)
-        self._inflight = make.gauge("diameter_inflight_requests", "Requests taken and not answered yet.")
+        self._inflight = 0
+        inflight = make.gauge("diameter_inflight_requests", "Requests taken and not answered yet.")
+        inflight.set_function(lambda: self._inflight)
         self._connections = make.gauge("diameter_connections", "Transport connections, admitted or not.")
         self._connections_closed = children(
             make.counter("diameter_connections_closed", "Connections of admitted peers that ended.", "reason"),
@@ -94,7 +96,7 @@ class DiameterMetrics:
 
     def inflight(self, number: int) -> None:
         """Requests that wait for an application at this moment."""
-        self._inflight.set(number)
+        self._inflight = number
 
     def closed(self, peer: str, reason: str) -> None:
         """A connection ended; `peer` is "" where it belonged to none."""

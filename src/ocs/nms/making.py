@@ -8,6 +8,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from ocs.nms.labels import OTHER
+from ocs.nms.tally import Spread, Tally
 
 DURATION_BUCKETS_S: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
@@ -20,7 +21,7 @@ class Maker:
 
     def counter(self, name: str, documentation: str, *label_names: str) -> Counter:
         """`ocs_NAME_total`."""
-        return Counter(f"ocs_{name}", documentation, label_names, registry=self.registry)
+        return Tally(f"ocs_{name}", documentation, label_names, registry=self.registry)
 
     def gauge(self, name: str, documentation: str, *label_names: str) -> Gauge:
         """`ocs_NAME`."""
@@ -30,7 +31,7 @@ class Maker:
         self, name: str, documentation: str, *label_names: str, buckets: Iterable[float] = DURATION_BUCKETS_S
     ) -> Histogram:
         """`ocs_NAME` with `buckets`."""
-        return Histogram(f"ocs_{name}", documentation, label_names, registry=self.registry, buckets=tuple(buckets))
+        return Spread(f"ocs_{name}", documentation, label_names, registry=self.registry, buckets=tuple(buckets))
 
 
 class Bound:
