@@ -136,6 +136,7 @@ UNUSUAL: dict[str, tuple[Callable[[World], None], ChargingRequest]] = {
     "a postpaid account": (lambda world: _account(world, allow_negative=True), usual(100)),
     "answers that tell the cost": (lambda world: _policy(world, answers=Answers(cost=True)), usual(100)),
     "a blocker": (lambda world: _balance(world, blocker=True), usual(100)),
+    "a balance for some destinations": (lambda world: _balance(world, destinations=("mobile",)), usual(100)),
     "free slices": (lambda world: _balance(world, rating_subject="*zero1"), usual(100)),
     "a balance that times bound": (lambda world: _balance(world, timings=("never",)), usual(100)),
     "a balance that expires meanwhile": (_expires_meanwhile, usual(100)),
@@ -206,7 +207,10 @@ def test_any_update_comes_to_the_same_both_ways() -> None:
 
 
 def _random_world(dice: random.Random, prices: Tariff) -> World:
-    balances = [money(dice.choice((10, 1_000, 10**6)) * AUD, f"m{n}") for n in range(dice.randint(1, 3))]
+    balances = [
+        money(dice.choice((10, 1_000, 10**6)) * AUD, f"m{n}", weight=dice.randint(0, 2))
+        for n in range(dice.randint(1, 3))
+    ]
     balances += [
         Balance(
             f"u{n}",
@@ -215,6 +219,8 @@ def _random_world(dice: random.Random, prices: Tariff) -> World:
             weight=dice.randint(0, 2),
             rating_subject=dice.choice(("", "", "one", "two", "*any")),
             expires_at_ns=dice.choice((None, None, START_NS + 1_000 * NS_PER_S)),
+            categories=dice.choice(((), (), ("data",), ("voice",))),
+            disabled=dice.random() < 0.1,
         )
         for n in range(dice.randint(0, 3))
     ]

@@ -43,7 +43,8 @@ class Looked(NamedTuple):
     precision: int
 
 
-_NEVER_NS: Final = 2**63
+NEVER_NS: Final = 2**63
+"""Stands in the order for the expiry of what never expires."""
 
 
 def ref(owner: str, balance_id: str) -> str:
@@ -174,6 +175,6 @@ def _order(looked: Looked) -> tuple[bool, int, int, int, int, str]:
         2 if kind is Kind.MONETARY else kind is Kind.GENERIC,
         -looked.precision,
         -balance.weight,
-        _NEVER_NS if balance.expires_at_ns is None else balance.expires_at_ns,
+        NEVER_NS if balance.expires_at_ns is None else balance.expires_at_ns,
         balance.id,
     )

@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from ocs.balances.account import Account, Balance
-from ocs.balances.choice import OWNER_SEPARATOR, Choice, Event, choose
+from ocs.balances.choice import NEVER_NS, OWNER_SEPARATOR, Choice
 from ocs.balances.cover import Meter, is_priced
 from ocs.balances.journal import Entry, Posting
 from ocs.charging import house
@@ -27,7 +27,7 @@ from ocs.charging.requests import ChargingAnswer, ChargingRequest, GroupAnswer, 
 from ocs.charging.session import Group, GroupKey, Hold, Segment, Session, SessionState
 from ocs.charging.usage_times import rating_time
 from ocs.limits import REPORT_COST_MAX_NANOS
-from ocs.rating.memo import remembered_rate
+from ocs.rating.memo import steady_rate
 from ocs.rating.prices import Rate, round_nanos
 from ocs.rating.tariff import Found, Tariff
 from ocs.rating.units import MEASURE_OF_KIND, NS_PER_S, Kind, Measure
@@ -194,34 +194,33 @@ class _Plain:
                 raise _Unusual
             before_ns = group.last_at_ns or group.started_at_ns
             first_ns, last_ns = min(first_ns, before_ns), max(last_ns, before_ns)
-        tariff = self.tariff.at(at_ns)
-        if tariff.successor is not None and tariff is not self.tariff.at(first_ns):
-            raise _Unusual
-        if self.tariff.successor is not None and tariff is not self.tariff.at(last_ns):
-            raise _Unusual
+        units: list[Balance] = []
+        money: list[Balance] = []
         for balance in self.account.balances:
-            expires_ns = balance.expires_at_ns
-            if (
-                balance.blocker
-                or balance.timings
-                or balance.shared_group
-                or balance.factors
-                or balance.rating_subject.startswith("*zero")
-                or (expires_ns is not None and first_ns < expires_ns <= last_ns)
-            ):
+            kind = balance.kind
+            if balance.shared_group:
                 raise _Unusual
-        event = Event(self.policy.kind, self.policy.name, self.session.called, at_ns)
-        choice = choose(self.account, event, tariff)
-        for balance in choice.money:
-            if balance.rating_subject:
-                raise _Unusual
-        return choice
+            if kind is Kind.MONETARY:
+                if balance.rating_subject:
+                    raise _Unusual
+                payers = money
+            elif kind is self.policy.kind or kind is Kind.GENERIC:
+                payers = units
+            else:
+                continue
+            if _may_pay(balance, self.policy.name, at_ns, first_ns, last_ns):
+                payers.append(balance)
+        if len(units) > 1:
+            units.sort(key=_order)
+        if len(money) > 1:
+            money.sort(key=_order)
+        return Choice(tuple(units), tuple(money))
 
     def _rates(self, group: Group, choice: Choice) -> tuple[Found, dict[str, Rate]]:
         """What the group's segment goes on with, and the prices of units that cost money besides."""
         segment, at_ns = group.segment, self.at_ns
         assert segment is not None
-        found = self._rate(self.account.plan, group, at_ns)
+        found = self._rate(self.account.plan, group, at_ns, at_ns)
         before_ns = group.last_at_ns or group.started_at_ns
         rate = segment.meters[0].rate
         if (
@@ -242,14 +241,13 @@ class _Plain:
         for balance in choice.units:
             subject = balance.rating_subject
             if subject and subject not in rates and is_priced(balance):
-                rates[subject] = self._rate(subject, group, at_ns).rate
-                if rates[subject] != self._rate(subject, group, before_ns).rate:
-                    raise _Unusual
+                rates[subject] = self._rate(subject, group, before_ns, at_ns).rate
         return found, rates
 
-    def _rate(self, subject: str, group: Group, at_ns: int) -> Found:
-        found = remembered_rate(
-            self.tariff, subject, self.policy.name, group.rating_group, self.session.called, at_ns, ()
+    def _rate(self, subject: str, group: Group, first_ns: int, last_ns: int) -> Found:
+        """The price of a subject that holds from one time to another."""
+        found = steady_rate(
+            self.tariff, subject, self.policy.name, group.rating_group, self.session.called, first_ns, last_ns
         )
         if not isinstance(found, Found) or (found.rate.price_nanos and found.rate.measure is not group.measure):
             raise _Unusual
@@ -380,6 +378,31 @@ class _Plain:
             answer=ChargingAnswer(_SUCCESS, answers),
             notes=_notes(session, request.number),
         )
+
+
+def _may_pay(balance: Balance, service: str, at_ns: int, first_ns: int, last_ns: int) -> bool:
+    """Whether a balance of a fitting kind is used at `at_ns`, as it is from `first_ns` to `last_ns`."""
+    expires_ns = balance.expires_at_ns
+    if (
+        balance.blocker
+        or balance.timings
+        or balance.destinations
+        or balance.factors
+        or balance.rating_subject.startswith("*zero")
+        or (expires_ns is not None and first_ns < expires_ns <= last_ns)
+    ):
+        raise _Unusual
+    return not (
+        balance.disabled
+        or (expires_ns is not None and expires_ns <= at_ns)
+        or (balance.categories and service not in balance.categories)
+    )
+
+
+def _order(balance: Balance) -> tuple[bool, int, int, str]:
+    """`choice.look` for balances of one class, none of which is for certain destinations only."""
+    expires_ns = balance.expires_at_ns
+    return balance.kind is Kind.GENERIC, -balance.weight, NEVER_NS if expires_ns is None else expires_ns, balance.id
 
 
 def _notes(session: Session, number: int) -> tuple[str, ...]:
