@@ -1,5 +1,6 @@
 """Framing, header and AVPs, octet by octet where the standard draws them."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -418,3 +419,14 @@ def test_a_group_that_was_opened_is_the_same_avp_as_before():
     assert opened == other
     assert hash(opened) == hash(other)
     assert opened != Avp(873, 10415, 0xC0, SESSION_ID + SESSION_ID)
+
+
+def test_the_first_of_each_code_is_found_also_when_the_avps_are_others():
+    one, two, third = (
+        Avp(2, vendor_id, 0x80 if vendor_id else 0, data) for vendor_id, data in ((0, b"a"), (0, b"b"), (9, b"c"))
+    )
+    message = Message(1, 0, 272, 4, 1, 1, [third, one, two])
+    assert message.firsts() == {2: one}
+    assert message == Message(1, 0, 272, 4, 1, 1, [third, one, two])
+    assert msgspec.structs.replace(message, avps=[two]).find(2) == two
+    assert message != msgspec.structs.replace(message, avps=[two])

@@ -64,6 +64,8 @@ def answer_head(request: Message, result_code: int, origin: Origin) -> bytes:
 
 def answer_tail(request: Message) -> bytes:
     """The Proxy-Infos of the request, unchanged and in their order (RFC 6733 6.2); Route-Records are not returned."""
+    if PROXY_INFO not in request.firsts():
+        return b""
     return b"".join([avp.encode() for avp in request.avps if avp.code == PROXY_INFO and not avp.vendor_id])
 
 

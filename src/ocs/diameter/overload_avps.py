@@ -67,21 +67,15 @@ _USUAL: Final = {kind: Traits(kind, PRIORITY_DEFAULT, rank_of(kind, PRIORITY_DEF
 
 
 def traits_of(message: Message) -> Traits:
-    """The Traits of a request: one pass over its AVPs, none of them opened but OC-Supported-Features.
+    """The Traits of a request; of its AVPs none is opened but OC-Supported-Features.
 
     What has no meaning counts as not sent: overload control never makes a request fail.
     """
+    firsts = message.firsts()
     kind_code = _KIND_AVPS.get(message.command_code)
-    kind = Kind.NEW
-    drmp = features = None
-    for avp in message.avps:
-        code = avp.code
-        if code == kind_code and not avp.vendor_id:
-            kind = _KINDS[code].get(avp.data, Kind.NEW)
-        elif code == DRMP and not avp.vendor_id:
-            drmp = avp
-        elif code == SUPPORTED_FEATURES and not avp.vendor_id:
-            features = avp
+    kind_avp = None if kind_code is None else firsts.get(kind_code)
+    kind = Kind.NEW if kind_avp is None else _KINDS[kind_avp.code].get(kind_avp.data, Kind.NEW)
+    drmp, features = firsts.get(DRMP), firsts.get(SUPPORTED_FEATURES)
     if drmp is None and features is None:
         return _USUAL[kind]
     priority, priority_avp = PRIORITY_DEFAULT, b""

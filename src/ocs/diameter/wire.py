@@ -85,8 +85,11 @@ class Avp(msgspec.Struct, frozen=True, gc=False, eq=False):
         return _encode(self.code, self.vendor_id, self.flags, data)
 
 
-class Message(msgspec.Struct, frozen=True):
-    """One message: the fields of its header (RFC 6733 3) and its AVPs in the order of the wire, groups unopened."""
+class Message(msgspec.Struct, frozen=True, eq=False):
+    """One message: the fields of its header (RFC 6733 3) and its AVPs in the order of the wire, groups unopened.
+
+    `index` is for `firsts` alone: the AVPs that it was made of, and what it is.
+    """
 
     version: int
     flags: int
@@ -95,6 +98,7 @@ class Message(msgspec.Struct, frozen=True):
     hop_by_hop_id: int
     end_to_end_id: int
     avps: list[Avp]
+    index: tuple[list[Avp], dict[int, Avp]] | None = None
 
     @property
     def is_request(self) -> bool:
@@ -116,8 +120,37 @@ class Message(msgspec.Struct, frozen=True):
         """The T bit: a hint that this may be a repeat, never evidence by itself."""
         return self.flags & FLAG_RETRANSMISSION != 0
 
+    def firsts(self) -> dict[int, Avp]:
+        """The AVPs at the top level that belong to no vendor, by code; of several the first. Not to be changed."""
+        index = self.index
+        if index is None or index[0] is not self.avps:
+            avps = self.avps
+            index = avps, {avp.code: avp for avp in reversed(avps) if not avp.vendor_id}
+            _keep(self, "index", index)
+        return index[1]
+
+    def __eq__(self, other: object) -> bool:
+        """What stands on the wire counts, not what was looked at."""
+        return isinstance(other, Message) and self._on_wire() == other._on_wire()
+
+    def __hash__(self) -> int:
+        return hash(self._on_wire()[:-1])
+
+    def _on_wire(self) -> tuple[object, ...]:
+        return (
+            self.version,
+            self.flags,
+            self.command_code,
+            self.application_id,
+            self.hop_by_hop_id,
+            self.end_to_end_id,
+            self.avps,
+        )
+
     def find(self, code: int, vendor_id: int = 0) -> Avp | None:
         """The first AVP of that code at the top level."""
+        if not vendor_id:
+            return self.firsts().get(code)
         for avp in self.avps:
             if avp.code == code and avp.vendor_id == vendor_id:
                 return avp

@@ -43,22 +43,15 @@ _DESCRIPTIONS: Final = frozenset({
 })  # fmt: skip
 """AVPs of the command that only describe: they become attributes."""
 
-_ONE: Final = frozenset({
-    codes.SESSION_ID,
-    codes.ORIGIN_HOST,
-    codes.EVENT_TIMESTAMP,
-    codes.CC_REQUEST_TYPE,
-    codes.CC_REQUEST_NUMBER,
-    codes.CC_SUB_SESSION_ID,
-    codes.SERVICE_CONTEXT_ID,
-    codes.REQUESTED_ACTION,
-    codes.REQUESTED_SERVICE_UNIT,
-    codes.SERVICE_IDENTIFIER,
-    codes.USER_NAME,
+_SEVERAL: Final = frozenset({
+    codes.SERVICE_INFORMATION,
+    codes.AOC_REQUEST_TYPE,
+    codes.MULTIPLE_SERVICES_CREDIT_CONTROL,
+    codes.SUBSCRIPTION_ID,
+    codes.SUBSCRIPTION_ID_EXTENSION,
+    codes.USED_SERVICE_UNIT,
 })  # fmt: skip
-"""AVPs of the command of which the first counts."""
-
-_IDS: Final = frozenset({codes.SUBSCRIPTION_ID, codes.SUBSCRIPTION_ID_EXTENSION})
+"""AVPs of the command of which there may be several that count, or that belong to a vendor."""
 
 
 class Rules(msgspec.Struct, frozen=True):
@@ -175,7 +168,7 @@ def _bearer_ids(informations: list[Avp]) -> list[Avp] | None:
 
 def read_request(message: Message, rules: Rules, peer_rule: PeerRule) -> Reading:
     """One pass over the AVPs of the command, groups opened where they matter."""
-    one: dict[int, Avp] = {}
+    one = message.firsts()
     groups: list[Avp] = []
     used: list[Avp] = []
     ids: list[Avp] = []
@@ -183,6 +176,8 @@ def read_request(message: Message, rules: Rules, peer_rule: PeerRule) -> Reading
     advice = 0
     for avp in message.avps:
         code = avp.code
+        if code not in _SEVERAL:
+            continue
         if avp.vendor_id:
             if code == codes.SERVICE_INFORMATION and avp.vendor_id == VENDOR_3GPP:
                 informations.append(avp)
@@ -190,31 +185,31 @@ def read_request(message: Message, rules: Rules, peer_rule: PeerRule) -> Reading
                 advice = int.from_bytes(avp.data)
         elif code == codes.MULTIPLE_SERVICES_CREDIT_CONTROL:
             groups.append(avp)
-        elif code in _IDS:
-            ids.append(avp)
         elif code == codes.USED_SERVICE_UNIT:
             used.append(avp)
-        elif code in _ONE and code not in one:
-            one[code] = avp
+        elif code in (codes.SUBSCRIPTION_ID, codes.SUBSCRIPTION_ID_EXTENSION):
+            ids.append(avp)
     request_type = _request_type(one)
-    attributes: Sequence[tuple[str, str]]
     policies = _policies(one, rules)
+    attributes: Sequence[tuple[str, str]]
+    called: tuple[str, ...] = ()
+    count, terminating = 1, False
     bearer_ids = None
     if request_type is RequestType.UPDATE and policies[0].name in rules.plain:
         bearer_ids = _bearer_ids(informations)
     if bearer_ids is None:
         service = _described(message.avps)
-        policy = _chosen(policies, service.attributes, one)
+        described = service.attributes
+        policy = _chosen(policies, described, one)
         context = rules.contexts[policy.name]
         called = service.called(context.called)
+        count = _count(described.get(context.count, ""))
+        terminating = any(described.get(name) == value for name, value in context.terminating)
         attributes = service.described(called[0] if len(called) == 1 else "")
     else:
         service = Service({}, {}, bearer_ids, 0)
         policy = policies[0]
-        context = rules.contexts[policy.name]
-        called = ()
         attributes = Described(message.avps)
-    described = service.attributes
     sub_session_id = one.get(codes.CC_SUB_SESSION_ID)
     event_at = one.get(codes.EVENT_TIMESTAMP)
     action = _action(one) if request_type is RequestType.EVENT else None
@@ -230,9 +225,9 @@ def read_request(message: Message, rules: Rules, peer_rule: PeerRule) -> Reading
         action=action,
         called=called[0] if called else "",
         more_called=called[1:],
-        count=_count(described.get(context.count, "")),
-        terminating=any(described.get(name) == value for name, value in context.terminating),
-        groups=_named(_groups(groups, one, used, request_type), policy, described),
+        count=count,
+        terminating=terminating,
+        groups=_named(_groups(groups, one, used, request_type), policy, service.attributes),
         command_level=not groups,
         refuse_in_group=peer_rule.refusals is Refusals.MSCC,
         grant_unasked=peer_rule.grant_without_rsu,
