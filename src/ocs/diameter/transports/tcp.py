@@ -144,8 +144,11 @@ class TcpLink(asyncio.Protocol):
         self._hold(_HELD_BY_HANDLER, held=held)
 
     def unread(self) -> int:
-        """Octets in the kernel, with TLS encrypted ones."""
-        if self._transport is None or self._transport.is_closing():
+        """Octets in the kernel, with TLS encrypted ones; none of a peer that does not take its answers.
+
+        Those wait for that peer and not for us: they are no sign of overload.
+        """
+        if self._transport is None or self._transport.is_closing() or self._held & _HELD_BY_OUTPUT:
             return 0
         try:
             return int.from_bytes(fcntl.ioctl(self._fileno, termios.FIONREAD, bytes(4)), sys.byteorder)
