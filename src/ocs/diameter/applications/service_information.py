@@ -27,6 +27,10 @@ def _of_type(avp_type: AvpType) -> Decoder:
     return lambda avp: str(unpack(avp))
 
 
+def _unsigned32(avp: Avp) -> str:
+    return str(int.from_bytes(avp.data) if len(avp.data) == 4 else unpack_unsigned32(avp))
+
+
 def _text(avp: Avp) -> str:
     return avp.data.decode()
 
@@ -40,8 +44,12 @@ def _address(avp: Avp) -> str:
 
 def octets_text(avp: Avp) -> str:
     """Text where the octets are printable ASCII, hexadecimal otherwise."""
-    text = avp.data.decode("latin-1")
-    return text if text.isascii() and text.isprintable() else avp.data.hex()
+    data = avp.data
+    if data.isascii():
+        text = data.decode("ascii")
+        if text.isprintable():
+            return text
+    return data.hex()
 
 
 def _hex(avp: Avp) -> str:
@@ -88,6 +96,7 @@ def _time(avp: Avp) -> str:
 _BY_TYPE: Final[dict[AvpType, Decoder]] = {
     **{avp_type: _of_type(avp_type) for avp_type in AvpType if avp_type is not AvpType.GROUPED},
     AvpType.ADDRESS: _address,
+    AvpType.UNSIGNED32: _unsigned32,
     AvpType.OCTET_STRING: octets_text,
     AvpType.UTF8_STRING: _text,
     AvpType.TIME: _time,
@@ -182,9 +191,11 @@ _EQUIPMENT: Final = ("imei", "mac", "eui64", "modified_eui64")
 """By User-Equipment-Info-Type (RFC 8506 8.50)."""
 _EQUIPMENT_OF_EXTENSION: Final = {654: "imei", 655: "mac", 656: "eui64", 657: "modified_eui64", 658: "imei"}
 
+_TIMES: Final = frozenset({"sip_request_at", "sip_response_at"})
+
 Key = tuple[int, int]
 Table = dict[Key, Any]
-"""(code, vendor) -> (attribute, decoder), or the Table of a group."""
+"""(code, vendor) -> (attribute, decoder, whether it is more than an attribute), or the Table of a group."""
 
 
 def _table(rows: tuple[tuple[Any, ...], ...]) -> Table:
@@ -195,7 +206,7 @@ def _table(rows: tuple[tuple[Any, ...], ...]) -> Table:
         for group in groups:
             place = place.setdefault((group.code, group.vendor_id), {})
         decoder = other[0] if other else _BY_TYPE[last.type]
-        place[last.code, last.vendor_id] = (attribute, decoder)
+        place[last.code, last.vendor_id] = (attribute, decoder, attribute in PARTIES or attribute in _TIMES)
     return table
 
 
@@ -253,7 +264,7 @@ class Reader:
         else:
             entry = _COMMAND_TABLE.get((avp.code, avp.vendor_id))
             if entry is not None:
-                self._add(avp, *entry)
+                self._add(avp, *entry[:2])
 
     def read_service(self, service_information: Avp) -> None:
         """Service-Information. Raises PeerError 5014 where it cannot be cut into AVPs at all."""
@@ -270,6 +281,7 @@ class Reader:
         )
 
     def _read(self, avps: Sequence[Avp], table: Table, depth: int) -> None:
+        attributes = self.attributes
         for avp in avps:
             entry = table.get((avp.code, avp.vendor_id))
             if entry is None:
@@ -278,7 +290,15 @@ class Reader:
                 elif avp.flags & AVP_FLAG_MANDATORY and (avp.code, avp.vendor_id) not in BY_KEY:
                     self.ignored_avps += 1
             elif type(entry) is tuple:
-                self._add(avp, *entry)
+                name, decode, is_more = entry
+                if is_more or name in attributes:
+                    self._add(avp, name, decode)
+                    continue
+                try:
+                    value = decode(avp)
+                except (PeerError, ValueError):
+                    value = avp.data.hex()
+                attributes[name] = avp.data.hex() if "\0" in value else value
             else:
                 try:
                     inner = avp.children(depth)
@@ -290,6 +310,7 @@ class Reader:
                     del self.parties.get("recipient", [])[before + 1 :]
 
     def _add(self, avp: Avp, name: str, decode: Decoder) -> None:
+        """One attribute, whatever it means besides and however often it comes."""
         try:
             value = decode(avp)
         except (PeerError, ValueError):
