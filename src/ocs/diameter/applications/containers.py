@@ -33,6 +33,11 @@ _AMOUNTS: Final = frozenset({
     codes.CC_SERVICE_SPECIFIC_UNITS,
 })  # fmt: skip
 
+_TIMES: Final = frozenset({codes.TARIFF_CHANGE_USAGE, codes.TIME_FIRST_USAGE, codes.TIME_LAST_USAGE})
+"""What may say when usage was: codes of RFC 8506 and of 3GPP that mean nothing else here, whose vendor they have."""
+
+_NO_UNITS: Final = Units()
+
 _IN_COMMAND: Final = 1
 _IN_MSCC: Final = 2
 
@@ -44,15 +49,17 @@ def read_group(mscc: Avp) -> GroupRequest:
     """
     rating_group = service_id = requested = None
     used: list[Units] = []
-    times = _Times()
+    times: _Times | None = None
     final = False
     attributes: tuple[tuple[str, str], ...] = ()
     try:
         for avp in mscc.children():
             code = avp.code
-            if avp.vendor_id:
-                final = final or _gives_back(avp)
+            if code in _TIMES:
+                times = times or _Times()
                 times.read(avp)
+            elif avp.vendor_id:
+                final = final or _gives_back(avp)
                 if code in _DESCRIPTIONS:
                     attributes += _described(avp)
             elif code == codes.RATING_GROUP:
@@ -65,12 +72,11 @@ def read_group(mscc: Avp) -> GroupRequest:
                 units, gives_back = read_units(avp, _IN_MSCC)
                 used.append(units)
                 final = final or gives_back
-                _check_sum(used, avp)
-            elif code == codes.TARIFF_CHANGE_USAGE:
-                times.read(avp)
+                if len(used) > 1:
+                    _check_sum(used, avp)
     except PeerError as error:
         raise error.within(mscc) from None
-    if times.told:
+    if times is not None and times.told:
         used = [times.of(units) for units in used]
     return GroupRequest(rating_group, service_id, requested, tuple(used), final, attributes=attributes)
 
@@ -148,24 +154,26 @@ def read_units(container: Avp, depth: int) -> tuple[Units, bool]:
     gateways that send all three mean the same by them). Usage before and after a tariff change is in containers of
     its own.
     """
+    if not container.data:
+        return _NO_UNITS, False
     amounts: dict[int, int] = {}
     time_ns = money = None
-    times = _Times()
+    times: _Times | None = None
     final = False
     try:
         for avp in container.children(depth):
             code = avp.code
-            if avp.vendor_id:
-                final = final or _gives_back(avp)
+            if code in _TIMES:
+                times = times or _Times()
                 times.read(avp)
+            elif avp.vendor_id:
+                final = final or _gives_back(avp)
             elif code in _AMOUNTS:
                 amounts[code] = _amount(avp)
             elif code == codes.CC_TIME:
                 time_ns = unpack_unsigned32(avp) * NS_PER_S
             elif code == codes.CC_MONEY:
                 money = avp
-            elif code == codes.TARIFF_CHANGE_USAGE:
-                times.read(avp)
         if money is not None and not amounts and time_ns is None:
             raise PeerError(ResultCode.RATING_FAILED, money.encode(), "units of money are not sold")
     except PeerError as error:
@@ -176,7 +184,8 @@ def read_units(container: Avp, depth: int) -> tuple[Units, bool]:
         octets = sum(amounts.values())
         if octets > USAGE_MAX:
             raise _too_much(container)
-    return Units(time_ns, octets, events, times.change, times.first_ns, times.last_ns), final
+    units = Units(time_ns, octets, events)
+    return (units if times is None else times.of(units)), final
 
 
 def _amount(avp: Avp) -> int:
@@ -188,8 +197,6 @@ def _amount(avp: Avp) -> int:
 
 def _check_sum(used: Sequence[Units], last: Avp) -> None:
     """What several containers report together must fit, too; `last` is the one that made it too much."""
-    if len(used) < 2:
-        return
     amounts = [(units.time_ns or 0, units.octets or 0, units.events or 0) for units in used]
     time_ns, octets, events = [sum(of_one_measure) for of_one_measure in zip(*amounts, strict=True)]
     if time_ns > USAGE_TIME_MAX_NS or max(octets, events) > USAGE_MAX:

@@ -244,7 +244,9 @@ class Exchange:
     def _count_units(self, answer: ChargingAnswer) -> None:
         charging, service = self.application.charging, self.request.service
         for asked, group in zip(self.request.groups, answer.groups, strict=False):
-            amount = sum(units.get(group.measure) or 0 for units in asked.used)
+            amount = 0
+            for units in asked.used:
+                amount += units.get(group.measure) or 0
             if amount:
                 charging.used(service, group.measure.value, amount)
         refused = False
