@@ -90,6 +90,7 @@ SESSIONS_READ_AHEAD_MAX: Final = 64
 CACHED_NAMES_MAX: Final = 200_000
 PENDING_PER_ACCOUNT_MAX: Final = 1_024
 CONFLICTS_PER_COMMAND_MAX: Final = 64
+TORN_READS_MAX: Final = 8
 HOT_CONFLICTS: Final = 3
 PINNED_ACCOUNTS_MAX: Final = 1_024
 EFFECTS_PER_ROUND_MAX: Final = 256
@@ -165,6 +166,7 @@ LIMITS: Final[dict[str, Limit]] = {
     "refundable_charges": Limit(REFUNDABLE_CHARGES_MAX, 5012),
     "pending_per_account": Limit(PENDING_PER_ACCOUNT_MAX, 3004),
     "conflicts_per_command": Limit(CONFLICTS_PER_COMMAND_MAX, 3004),
+    "torn_reads": Limit(TORN_READS_MAX, 5012),
     "pinned_accounts": Limit(PINNED_ACCOUNTS_MAX, 2001),
     "spool_octets": Limit(SPOOL_OCTETS_MAX, 3004),
     "traces": Limit(TRACES_MAX, 0),

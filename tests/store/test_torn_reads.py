@@ -3,10 +3,10 @@
 import pytest
 
 from ocs.charging.outcome import Outcome
+from ocs.limits import TORN_READS_MAX
 from ocs.nms.metrics import Metrics
 from ocs.store.commands import Failed
 from ocs.store.dispatcher import Dispatcher
-from ocs.store.lanes import TORN_READS_MAX
 from tests.store.controlled import ControlledStore, credited
 from tests.store.making import outcome, session
 

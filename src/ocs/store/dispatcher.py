@@ -13,7 +13,7 @@ import socket
 from collections import deque
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import structlog
 
@@ -31,6 +31,8 @@ from ocs.store.spool import Spool, SpoolFull
 _log = structlog.get_logger()
 
 _T = TypeVar("_T")
+
+_DRAIN_PAUSE_S: Final = 0.005
 
 
 class Dispatcher:
@@ -138,7 +140,7 @@ class Dispatcher:
             if self._tasks:
                 await asyncio.wait(self._tasks)
             else:
-                await asyncio.sleep(0)
+                await asyncio.sleep(_DRAIN_PAUSE_S)  # another node has its turn on an account
 
     async def stop(self) -> None:
         """Wait until every command has been carried out or has failed, and give back what other nodes wait for."""

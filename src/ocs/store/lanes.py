@@ -30,7 +30,7 @@ import structlog
 from ocs.charging.outcome import Outcome
 from ocs.charging.requests import Result
 from ocs.charging.session import Session
-from ocs.limits import CONFLICTS_PER_COMMAND_MAX, PENDING_PER_ACCOUNT_MAX, SESSIONS_READ_AHEAD_MAX
+from ocs.limits import CONFLICTS_PER_COMMAND_MAX, PENDING_PER_ACCOUNT_MAX, SESSIONS_READ_AHEAD_MAX, TORN_READS_MAX
 from ocs.nms.metrics import Metrics
 from ocs.store.commands import Command
 from ocs.store.committer import Committer, Fate
@@ -42,8 +42,6 @@ from ocs.store.pins import Pins
 _log = structlog.get_logger()
 
 STORE_DOWN: Final = "store_down"
-TORN_READS_MAX: Final = 8
-"""So often a decision that fails is made again on what is read anew, where other nodes write, too."""
 
 
 class Ends(Protocol):
@@ -269,8 +267,13 @@ class Lanes:
 
         What it then found (a hold that the account does not have) is no fault of anybody: all is read again.
         """
+        if not self._store.shared:
+            return False
         command.torn += 1
-        return self._store.shared and command.torn <= TORN_READS_MAX
+        if command.torn > TORN_READS_MAX:
+            self._metrics.diameter.limit("torn_reads")
+            return False
+        return True
 
     def _ready(self, lane: Lane, others: Sequence[Lane]) -> bool:
         """Whether the other lanes may be decided on; where one may not, `lane` waits for it."""
