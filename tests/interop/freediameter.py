@@ -20,6 +20,16 @@ TO_OCS_BY_TLS = "Port = 5658; No_SCTP; No_IPv6;"
 WATCHDOG_S = 6
 
 
+def connect_peer(address: str, options: str) -> str:
+    """The line by which it connects to ocs."""
+    return f'ConnectPeer = "{OCS}" {{ ConnectTo = "{address}"; Realm = "example.com"; {options} }};'
+
+
+def admitted(plain: str, by_tls: bool) -> str:
+    """Who may connect: without TLS; ocs by TLS, too."""
+    return f"ALLOW_IPSEC {plain}" + (f"\n{OCS}" if by_tls else "")
+
+
 def free_diameter(
     namespace: Namespace, folder: Path, *, clients: str, server: str | None = TO_OCS, tls: Path | None = None
 ) -> Service:
@@ -37,7 +47,6 @@ def free_diameter(
         shutil.copy(folder / "cert.pem", folder / "ca.pem")
     else:
         shutil.copytree(tls, folder, dirs_exist_ok=True)
-    connect = f'ConnectPeer = "{OCS}" {{ ConnectTo = "{namespace.address}"; Realm = "example.com"; {server} }};'
     words = {
         "identity": IDENTITY,
         "realm": REALM,
@@ -46,8 +55,8 @@ def free_diameter(
         "tw": WATCHDOG_S,
         "folder": folder,
         "secure_port": 0 if tls is None else SECURE_PORT,
-        "connect_peer": "" if server is None else connect,
-        "clients": f"ALLOW_IPSEC {clients}" + ("" if tls is None else f"\n{OCS}"),
+        "connect_peer": "" if server is None else connect_peer(namespace.address, server),
+        "clients": admitted(clients, tls is not None),
     }
     for source, target in (("freediameter.conf", "fd.conf"), ("acl.conf", "acl.conf")):
         (folder / target).write_text(Template((TEMPLATES / source).read_text()).substitute(words))
