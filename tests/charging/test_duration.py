@@ -50,6 +50,7 @@ def test_the_event_timestamp_stands_for_the_end_where_nothing_else_does() -> Non
 
 @pytest.mark.conformance("C22")
 def test_the_cause_of_the_end_is_in_the_cdr_and_the_rest_of_the_last_request_is_not() -> None:
-    attributes = (("cause_code", "-487"), ("termination_cause", "1"), ("sip_method", "dummy"))
-    world = call(60, 60, attributes=attributes)
+    ending = (("cause_code", "-487"), ("termination_cause", "1"))
+    attributes = (*ending, ("sip_method", "dummy"))
+    world = call(60, 60, attributes=attributes, ending=ending)
     assert dict(world.cdrs[-1].attributes) == {"sip_method": "INVITE", "cause_code": "-487", "termination_cause": "1"}

@@ -129,6 +129,7 @@ class ChargingRequest(msgspec.Struct, frozen=True):
     event_at_ns: Event-Timestamp as Unix nanoseconds, None where not sent.
     attributes: what CDRs keep besides: ("apn", "internet"), ("imei", ...), ...; no attribute twice. They may be read
         only when they are asked for: whoever keeps them makes a tuple of them.
+    ending: those of the attributes that tell how it ended: "termination_cause", "cause_code".
     """
 
     session_id: str
@@ -154,6 +155,7 @@ class ChargingRequest(msgspec.Struct, frozen=True):
     count: int = 1
     asked_at_ns: int | None = None
     answered_at_ns: int | None = None
+    ending: tuple[tuple[str, str], ...] = ()
 
     @property
     def session_key(self) -> str:

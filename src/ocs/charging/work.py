@@ -36,7 +36,6 @@ from ocs.rating.conditions import merge
 from ocs.rating.tariff import Found, NotFound, Tariff
 from ocs.rating.units import NS_PER_S, Kind, Measure
 
-_CLOSING: Final = frozenset({"cause_code", "termination_cause"})
 """Attributes of a TERMINATION that CDRs keep."""
 
 SUPERVISION: Final = ChargingRequest(session_id="", type=RequestType.UPDATE, number=0, service="", origin_host="")
@@ -129,7 +128,7 @@ class Work:
         differs from it by more than limits.DURATION_SLACK_S is noted, for whoever looks into disputes.
         """
         session, request = self.session, self.request
-        closing = {name: value for name, value in request.attributes if name in _CLOSING}
+        closing = dict(request.ending)
         ended_ns = request.asked_at_ns or request.event_at_ns
         used_ns = max([group.position for group in self.groups.values() if group.measure is Measure.TIME], default=None)
         if session.answered_at_ns and ended_ns and used_ns is not None:

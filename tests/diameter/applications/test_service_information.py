@@ -288,6 +288,16 @@ def test_an_update_of_a_bearer_is_described_as_its_first_request_when_somebody_a
     assert request.subscriber == (f"msisdn:{builders.MSISDN}",)
 
 
+def test_how_it_ended_is_told_without_the_rest_of_the_description():
+    assert read(update(group("PS-Information"))).ending == (("termination_cause", "4"),)
+    called = group("IMS-Information", raw("Cause-Code", b"\xff\xff\xfe\x19"), text("Called-Party-Address", "tel:+4917"))
+    assert read(voice()).ending == ()
+    assert read(update(called)).ending == (("cause_code", "-487"), ("termination_cause", "4"))
+    last = builders.gateway(TERMINATION, 2, others=u32("Termination-Cause", 1))
+    assert read(last).ending == (("termination_cause", "1"),)
+    assert ("termination_cause", "1") in read(last).attributes
+
+
 def test_times_of_a_call_are_read_in_an_update_of_a_bearer_too():
     times = group("IMS-Information", group("Time-Stamps", time("SIP-Response-Timestamp", 7)))
     request = read(update(group("PS-Information"), times))

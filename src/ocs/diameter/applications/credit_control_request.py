@@ -43,6 +43,10 @@ _DESCRIPTIONS: Final = frozenset({
 })  # fmt: skip
 """AVPs of the command that only describe: they become attributes."""
 
+_LATER: Final = (RequestType.UPDATE, RequestType.TERMINATION)
+_ENDING: Final = frozenset({"cause_code", "termination_cause"})
+"""Attributes that tell how a session ended."""
+
 _SEVERAL: Final = frozenset({
     codes.SERVICE_INFORMATION,
     codes.AOC_REQUEST_TYPE,
@@ -59,8 +63,8 @@ class Rules(msgspec.Struct, frozen=True):
 
     services: by the document number of their context; of several, those that take only some requests come first.
     contexts: by the name of the service.
-    plain: names of the services for which an update needs no description: it neither chooses the service, nor names
-    who is called, nor leads to a rating group.
+    plain: names of the services for which later requests of a session need no description: it neither chooses the
+    service, nor names who is called, nor leads to a rating group.
     """
 
     services: Mapping[str, tuple[ServicePolicy, ...]]
@@ -105,7 +109,7 @@ class Reading(NamedTuple):
 class Described(Sequence[tuple[str, str]]):
     """The attributes of a request, read when somebody asks for them.
 
-    Most updates of a session describe it as its first request did, at length, and nobody looks.
+    Most later requests of a session describe it as its first one did, at length, and nobody looks.
     """
 
     __slots__ = ("_avps", "_read")
@@ -146,6 +150,16 @@ def _described(avps: list[Avp]) -> Service:
         elif avp.code in _DESCRIPTIONS:
             reader.read_command(avp)
     return reader.service()
+
+
+def _ended(one: Mapping[int, Avp], bearer_ids: list[Avp]) -> Service:
+    """Of a description that nobody has asked for, only how the session ended."""
+    cause = one.get(codes.TERMINATION_CAUSE)
+    if cause is None:
+        return Service({}, {}, bearer_ids, 0)
+    reader = Reader()
+    reader.read_command(cause)
+    return Service(reader.attributes, {}, bearer_ids, 0)
 
 
 def _bearer_ids(informations: list[Avp]) -> list[Avp] | None:
@@ -195,7 +209,7 @@ def read_request(message: Message, rules: Rules, peer_rule: PeerRule) -> Reading
     called: tuple[str, ...] = ()
     count, terminating = 1, False
     bearer_ids = None
-    if request_type is RequestType.UPDATE and policies[0].name in rules.plain:
+    if request_type in _LATER and policies[0].name in rules.plain:
         bearer_ids = _bearer_ids(informations)
     if bearer_ids is None:
         service = _described(message.avps)
@@ -207,7 +221,7 @@ def read_request(message: Message, rules: Rules, peer_rule: PeerRule) -> Reading
         terminating = any(described.get(name) == value for name, value in context.terminating)
         attributes = service.described(called[0] if len(called) == 1 else "")
     else:
-        service = Service({}, {}, bearer_ids, 0)
+        service = _ended(one, bearer_ids)
         policy = policies[0]
         attributes = Described(message.avps)
     sub_session_id = one.get(codes.CC_SUB_SESSION_ID)
@@ -238,6 +252,7 @@ def read_request(message: Message, rules: Rules, peer_rule: PeerRule) -> Reading
         advice=advice,
         asked_at_ns=service.asked_at_ns,
         answered_at_ns=service.answered_at_ns,
+        ending=tuple([pair for pair in service.attributes.items() if pair[0] in _ENDING]),
     )
     return Reading(request, service.ignored_avps)
 
