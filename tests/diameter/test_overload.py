@@ -75,12 +75,13 @@ class Service:
 
     def arrive(self, now_ns, kind, priority):
         oldest = next(iter((*self.served, *self.waiting)[:1]), (now_ns,))[0]
+        waiting = len(self.waiting) + len(self.served)
         if now_ns >= self.controller.look_at_ns:
-            look = self.controller.look(now_ns, len(self.waiting) + len(self.served), oldest)
+            look = self.controller.look(now_ns, waiting, oldest)
             if look is not None:
                 self.looks.append((now_ns, look))
         self.offered[kind, priority] += 1
-        if self.controller.admit(rank_of(kind, priority, abates=False)) or not self.controlled:
+        if self.controller.admit(rank_of(kind, priority, abates=False), waiting) or not self.controlled:
             self.waiting.append((now_ns, kind, priority))
         else:
             self.refused[kind, priority] += 1
@@ -250,6 +251,37 @@ def test_the_speed_is_remembered_for_a_while():
     for _ in range(5):
         looks.turn(75, answered=16)
     assert looks.turn(75) >= before * 8 // 10
+
+
+def test_in_an_overload_no_more_wait_than_are_served_in_time():
+    """One turn of the loop may bring more than the next look could make good."""
+    looks = Looks()
+    controller = looks.controller
+    assert controller.admit(USUAL[Kind.NEW], 10_000), "how fast it is, is not known yet"
+    for _ in range(12):
+        looks.turn(100)
+    assert controller.shedding
+    high = {kind: rank_of(kind, 0, abates=True) for kind in Kind}
+    served = 1_000 * 2 * OVERLOAD_DELAY_MS // 1_000  # in twice the target
+    assert [controller.admit(high[Kind.UPDATE], waiting) for waiting in (2 * served - 20, 2 * served + 20)] == [
+        True,
+        False,
+    ]
+    for _ in range(40):
+        looks.turn(25)
+    assert controller.admit(high[Kind.LAST], 10_000)
+
+
+def test_speed_is_what_was_served_in_a_second_not_in_a_moment():
+    """What one long turn let in may all be answered in the short one after it."""
+    looks = Looks()
+    for _ in range(12):
+        looks.turn(100)
+    before = looks.turn(75)
+    for _ in range(3):
+        looks.turn(75, answered=16)
+    assert looks.turn(75, answered=400) <= before * 11 // 10
+    assert looks.turn(75) <= before * 13 // 10
 
 
 def test_a_moment_in_which_nothing_comes_is_not_the_end_of_an_overload():

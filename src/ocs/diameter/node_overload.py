@@ -54,7 +54,7 @@ class Overload:
 
     def refuses(self, message: Message, traits: Traits) -> bool:
         """Whether a request is turned away, which is counted."""
-        if self.controller.admit(traits.rank):
+        if self.controller.admit(traits.rank, len(self._node.inflight)):
             return False
         if self.urgent(message):
             self.controller.readmit()

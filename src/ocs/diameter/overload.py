@@ -35,6 +35,7 @@ _SHARE_MOST: Final = 4_000  # what can be served is known from what was served, 
 _SHARE_LESS: Final = 950  # times
 _SHARE_MORE: Final = 50  # plus
 _SHARE_LESS_PER_MS: Final = 2  # for one look, by how long the wait is
+_ROOM: Final = 2  # times what is served within the target, may wait at the most before new ones are refused
 _FORGET: Final = 980  # times: how fast a server may become slower
 
 _PER_S: Final = 1_000_000_000
@@ -62,6 +63,7 @@ def rank_of(kind: Kind, priority: int, abates: bool) -> int:
     return (kind * _PRIORITIES + PRIORITY_LOWEST - priority) * 2 + abates
 
 
+_FIRST_UPDATE: Final = Kind.UPDATE * _PRIORITIES * 2
 NEVER: Final = Kind.LAST * _PRIORITIES * 2
 """The rank of what is not refused."""
 
@@ -110,11 +112,13 @@ class Controller:
         self._whole = 0  # ranks below are refused
         self._permille = 0  # of the rank itself, so many are
         self._owed = 0
-        self._served_per_s = 0  # in thousandths: the most in a look, forgotten slowly
+        self._served_per_s = 0  # in thousandths: the most that was known, forgotten slowly
         self._share = _SHARE_FIRST
+        self._room = 0
         self._came = [0] * NEVER  # by rank, in thousandths, within the last second or so
         self._came_all = 0
-        self._came_in_ns = 0
+        self._served = 0
+        self._span_ns = 0
         self._begin(now_ns)
 
     def _begin(self, now_ns: int) -> None:
@@ -125,10 +129,19 @@ class Controller:
         self._answered = 0
         self._waits = [0] * (_LONGEST + 1)
 
-    def admit(self, rank: int) -> bool:
-        """Whether a request that has come is let in."""
+    def admit(self, rank: int, waiting: int = 0) -> bool:
+        """Whether a request that has come is let in; `waiting` requests have no answer yet.
+
+        A turn of the loop may bring more than can be served until the next look. In an overload the speed is known, so
+        no more are let in than are served in a few times the target.
+        """
         self._arrived[rank] += 1
-        if rank > self._whole or not self.shedding:
+        if not self.shedding or rank == NEVER:
+            return True
+        if waiting >= (self._room if rank < _FIRST_UPDATE else 2 * self._room):
+            self._refused += 1
+            return False
+        if rank > self._whole:
             return True
         if rank == self._whole:
             self._owed += self._permille
@@ -173,15 +186,20 @@ class Controller:
         return look
 
     def _count(self, look: Look, elapsed_ns: int) -> None:
-        """Note what comes and what is served. What comes is bunched, too: one turn of the loop reads all there is."""
-        answered_per_s = look.answered * _PERMILLE * _PER_S // elapsed_ns
-        self._served_per_s = max(answered_per_s, self._served_per_s * _FORGET // _PERMILLE)
+        """Note what comes and what is served, within the last second or so.
+
+        Both are bunched: one turn of the loop reads all there is, and what it lets in may be answered in the next look.
+        """
         kept_ns = max(_PER_S - elapsed_ns, 0)
         self._came = [
             before * kept_ns // _PER_S + now * _PERMILLE for before, now in zip(self._came, self._arrived, strict=False)
         ]
         self._came_all = self._came_all * kept_ns // _PER_S + look.arrived * _PERMILLE
-        self._came_in_ns = self._came_in_ns * kept_ns // _PER_S + elapsed_ns
+        self._served = self._served * kept_ns // _PER_S + look.answered * _PERMILLE
+        self._span_ns = self._span_ns * kept_ns // _PER_S + elapsed_ns
+        self._served_per_s = max(self._served * _PER_S // self._span_ns, self._served_per_s * _FORGET // _PERMILLE)
+        room = _ROOM * self._served_per_s * self.target_ns // _PER_S // _PERMILLE
+        self._room = max(room, OVERLOAD_WAITING_MIN)
 
     def _decide(self, look: Look, now_ns: int, waiting: int) -> None:
         self._count(look, now_ns - self._since_ns)
@@ -208,7 +226,7 @@ class Controller:
 
     def _let_in(self, share: int) -> None:
         """Let in, by their ranks, so much of what can be served."""
-        too_many = self._came_all - self._served_per_s * self._came_in_ns // _PER_S * share // _PERMILLE
+        too_many = self._came_all - self._served_per_s * self._span_ns // _PER_S * share // _PERMILLE
         self.shedding = too_many > 0
         self._whole = self._permille = 0
         if not self.shedding:
