@@ -64,6 +64,14 @@ def test_both_ways_name_the_same_subscriber(kind, text):
     assert named(short) == named(long)
 
 
+def test_a_number_that_the_numbering_plan_makes_no_number_names_nobody():
+    order = make_order((), (), Numbering("00", "0", "+49"))
+    assert (
+        read_subscriber([Avp(443, 0, 0x40, encode_avp(450, bytes(4)) + encode_avp(444, b"0171"))], [], None, order)
+        == ()
+    )
+
+
 def named(avp):
     try:
         return read_subscriber([avp], [], None, ORDER)

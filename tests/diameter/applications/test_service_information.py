@@ -1,5 +1,6 @@
 """What describes a service: attributes by name, the called party, and values that cannot be read."""
 
+import msgspec
 import pytest
 
 from ocs.diameter.applications.credit_control_request import compile_rules, read_request
@@ -7,7 +8,7 @@ from ocs.diameter.applications.service_information import _SERVICE_TABLE
 from ocs.diameter.dictionary import BY_NAME
 from ocs.diameter.errors import PeerError
 from ocs.diameter.wire import decode_message, encode_avp
-from tests.diameter.applications.world import PEER, attributes, read, settings
+from tests.diameter.applications.world import PEER, SERVICES, attributes, read, settings
 from tests.diameter.clients import builders
 from tests.diameter.clients.avps import (
     INITIAL,
@@ -257,8 +258,8 @@ def test_times_are_readable():
 # What is passed over
 
 
-def update(*inside: bytes) -> bytes:
-    """An UPDATE of a data session whose Service-Information holds just that."""
+def update(*inside: bytes, more: bytes = b"") -> bytes:
+    """An UPDATE of a data session whose Service-Information holds just that; `more`: AVPs of the command."""
     return ccr(
         session("pgw.example.net", "1"),
         text("Origin-Host", "pgw.example.net"),
@@ -271,6 +272,7 @@ def update(*inside: bytes) -> bytes:
         u32("CC-Request-Number", 1),
         group("Service-Information", *inside),
         u32("Termination-Cause", 4),
+        more,
     )
 
 
@@ -286,6 +288,21 @@ def test_an_update_of_a_bearer_is_described_as_its_first_request_when_somebody_a
     assert request.attributes[1] == ("apn", "internet")
     assert len(request.attributes) == 4
     assert request.subscriber == (f"msisdn:{builders.MSISDN}",)
+
+
+def test_an_update_is_read_at_once_where_its_description_chooses_the_service():
+    roaming = msgspec.structs.replace(SERVICES["data"], name="ims", only=(("apn", ("ims",)),))
+    services = {**SERVICES, "ims": roaming}
+    bearer = [group("PS-Information", text("Called-Station-Id", name)) for name in ("ims", "internet")]
+    assert [read(update(each), services=services).service for each in bearer] == ["ims", "data"]
+
+
+def test_an_update_is_read_at_once_where_its_description_leads_to_a_rating_group():
+    policy = msgspec.structs.replace(SERVICES["data"], rating_group_from=(("apn", "ims", 7),))
+    data = update(
+        group("PS-Information", text("Called-Station-Id", "ims")), more=group("Multiple-Services-Credit-Control")
+    )
+    assert [asked.rated_as for asked in read(data, services={"data": policy}).groups] == [7]
 
 
 def test_how_it_ended_is_told_without_the_rest_of_the_description():
