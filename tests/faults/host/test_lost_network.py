@@ -20,6 +20,7 @@ from tests.faults.load import Load
 
 CUTS = int(os.environ.get("OCS_FAULTS_CUTS", "2"))
 SEED = int(os.environ.get("OCS_FAULTS_SEED", "1"))
+CLIENTS_WAIT_S = 3
 HERE, THERE = "10.231.77.1", "10.231.77.2"
 
 
@@ -67,7 +68,7 @@ def cable():
 async def way_to(url):
     """PostgreSQL listens on the loopback only: what comes to the cable's end is passed on to it."""
     target = urlsplit(url)
-    tasks = set()
+    tasks, writers = set(), []
 
     async def pass_on(reader, writer):
         with contextlib.suppress(OSError):
@@ -78,6 +79,7 @@ async def way_to(url):
 
     async def serve(reader, writer):
         there, back = await asyncio.open_connection(target.hostname, target.port)
+        writers.extend((writer, back))
         for one in (pass_on(reader, back), pass_on(there, writer)):
             task = asyncio.create_task(one)
             tasks.add(task)
@@ -89,9 +91,12 @@ async def way_to(url):
         yield target._replace(netloc=f"{target.username}@{HERE}:{port}").geturl()
     finally:
         server.close()
+        for writer in writers:  # the other side may not hear a goodbye
+            writer.transport.abort()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await server.wait_closed()
 
 
 async def test_a_node_that_loses_its_network(make_child, durable_postgres_url, cable, capsys):
@@ -101,12 +106,12 @@ async def test_a_node_that_loses_its_network(make_child, durable_postgres_url, c
         cut = make_child(way, "ocs2.example.com", ("ip", "netns", "exec", cable.namespace), THERE)
         await asyncio.gather(stays.start(), cut.start())
         load, dice, began = Load(SEED), random.Random(SEED), time.monotonic()
-        running = asyncio.create_task(load.run([stays.diameter, cut.diameter], timeout_s=3))
+        running = asyncio.create_task(load.run([stays.diameter, cut.diameter], timeout_s=CLIENTS_WAIT_S))
         for _ in range(CUTS):
             await load.answered(dice.randrange(50, 200))
             cable.pull()
             await load.answered(100)  # by the one that stays
-            await asyncio.sleep(dice.uniform(0, 8))
+            await asyncio.sleep(CLIENTS_WAIT_S + dice.uniform(1, 5))
             cable.put_back()
         await load.answered(200)
         load.stopping.set()
