@@ -69,7 +69,7 @@ def examine_answer(node: Node, connection: Connection, message: Message, fault: 
             remote=connection.link.remote,
             result_code=error.result_code,
             reason=error.reason,
-            todo=_TODO.get(error.result_code, ""),
+            todo=_WHAT_TO_DO.get(error.result_code, ""),
         )
         return Input.CEA_REFUSED
     connection.capabilities = found
@@ -132,7 +132,7 @@ def _place(connection: Connection, peer: Peer | None, own: Connection | None, co
     return Input.CER_RIVAL
 
 
-_TODO: Final[dict[int, str]] = {
+_WHAT_TO_DO: Final[dict[int, str]] = {
     ResultCode.UNKNOWN_PEER: "the name at `host:` and the one in the peer's certificate have to be its Origin-Host; "
     "and the peer has to know ours",
     ResultCode.NO_COMMON_APPLICATION: "the peer has to advertise application 4 (credit control) or to be a relay",

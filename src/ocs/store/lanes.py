@@ -58,7 +58,6 @@ class Lanes:
     """All lanes of a dispatcher. holder: the name of this process among those that share the store.
 
     accounts_max: how many lanes are kept, more than one decision needs; sessions_max: how many sessions in all of them.
-
     commands: how many are in lanes. spawn: starts what runs beside.
     """
 
